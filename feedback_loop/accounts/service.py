@@ -1,0 +1,105 @@
+"""Verbs on people and teams."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from feedback_loop.accounts.models import Role, Team, User
+
+HASHER = PasswordHasher()
+# Checked when there is no such person, so that the time taken does not tell who has an account.
+NOBODY = HASHER.hash(secrets.token_urlsafe(16))
+
+
+def one_time_password() -> str:
+    """A password to hand over once, easy to type: 16 letters and digits in fours."""
+    alphabet = "abcdefghjkmnpqrstuvwxyz23456789"
+    return "-".join("".join(secrets.choice(alphabet) for _ in range(4)) for _ in range(4))
+
+
+def hash_password(password: str) -> str:
+    """Hash a password with Argon2id. Slow by design: keep no transaction open meanwhile."""
+    return HASHER.hash(password)
+
+
+def sign_in_allowed(user: User | None, password: str) -> bool:
+    """Whether this person may sign in with this password. As slow as `hash_password`, also for an unknown person."""
+    try:
+        matches = HASHER.verify(user.password_hash if user else NOBODY, password)
+    except (VerificationError, InvalidHashError):
+        return False
+    return bool(matches and user is not None and user.is_active)
+
+
+def set_password(session: Session, user: User, password_hash: str) -> None:
+    """Give a person a new password; sessions begun with the old one end."""
+    user.password_hash = password_hash
+    user.must_change_password = False
+    user.session_epoch += 1
+
+
+def add_user(
+    session: Session,
+    *,
+    email: str,
+    name: str,
+    role: Role,
+    team: Team | None,
+    password_hash: str,
+    must_change_password: bool,
+    now: datetime,
+) -> User:
+    """Add a person.
+
+    Raises:
+        ValueError: Somebody has this address already.
+    """
+    email = email.strip().lower()
+    if session.scalar(select(User.id).where(User.email == email)):
+        raise ValueError(f"{email} is known already.")
+    user = User(
+        email=email,
+        name=name,
+        role=role,
+        team=team,
+        password_hash=password_hash,
+        must_change_password=must_change_password,
+        created_at=now,
+    )
+    session.add(user)
+    session.flush()
+    return user
+
+
+def add_team(session: Session, name: str, now: datetime) -> Team:
+    """Add a team; the first one becomes the default.
+
+    Raises:
+        ValueError: The name is taken.
+    """
+    if session.scalar(select(Team.id).where(func.lower(Team.name) == name.lower())):
+        raise ValueError(f"There is a team called {name} already.")
+    first = session.scalar(select(Team.id).limit(1)) is None
+    team = Team(name=name, is_default=first, created_at=now)
+    session.add(team)
+    session.flush()
+    return team
+
+
+def make_default(session: Session, team: Team) -> None:
+    """Send what no rule claims to this team from now on."""
+    # Two statements in this order: the index allows one default at any moment.
+    session.execute(update(Team).where(Team.is_default).values(is_default=False))
+    session.execute(update(Team).where(Team.id == team.id).values(is_default=True))
+
+
+def ensure_team(session: Session, now: datetime) -> Team:
+    """The default team, made when there is none."""
+    team = session.scalar(select(Team).where(Team.is_default))
+    return team or add_team(session, "Customer care", now)

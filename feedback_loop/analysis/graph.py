@@ -1,0 +1,359 @@
+"""Clustering of statements as communities of a graph of nearest neighbours.
+
+Each statement is linked to its nearest ones by cosine; Leiden (Traag, Waltman & van Eck 2019) finds the communities,
+started from the complaints known so far, so that today's groups continue yesterday's. The class is a cluster model in
+BERTopic's sense: ``fit``, ``predict`` and ``labels_``.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from feedback_loop.analysis.embedding import unit
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from feedback_loop.analysis.embedding import Thresholds
+
+_CHUNK_CELLS = 16_000_000  # similarities held at once: 64 MB of float32
+_ITERATIONS = 2  # full Leiden cycles; the second repairs what the first merged too early
+_MOST_MERGED = 5_000  # groups that are compared with each other, so that memory stays bounded
+_RANDOMNESS = 0.001  # Leiden's default: nearly greedy
+
+
+@dataclass(frozen=True)
+class GraphSettings:
+    """The settings that hold for one sample size."""
+
+    edge: float
+    neighbours: int
+    resolution: float
+    merge: float
+
+
+def settings_for(size: int, thresholds: Thresholds) -> GraphSettings:
+    """Return the graph settings for ``size`` distinct statements.
+
+    The small ones up to ``small_below``, those at scale from ``large_from``, and in between a smooth passage by
+    log(size), so that no day's growth changes the grouping by itself.
+    """
+    low, high = thresholds.small_below, max(thresholds.large_from, thresholds.small_below + 1)
+    share = (math.log(max(size, 1)) - math.log(low)) / (math.log(high) - math.log(low))
+    share = min(1.0, max(0.0, share))
+    return GraphSettings(
+        thresholds.small_edge + share * (thresholds.edge - thresholds.small_edge),
+        round(thresholds.small_neighbours + share * (thresholds.neighbours - thresholds.small_neighbours)),
+        thresholds.small_resolution + share * (thresholds.resolution - thresholds.small_resolution),
+        thresholds.small_merge + share * (thresholds.merge - thresholds.small_merge),
+    )
+
+
+@dataclass(frozen=True)
+class Links:
+    """Links between statements, each once: ``source`` < ``target``, (e,) int64, and their cosines, (e,) float32."""
+
+    source: NDArray[np.int64]
+    target: NDArray[np.int64]
+    cosine: NDArray[np.float32]
+
+
+def nearest_links(vectors: NDArray[np.float32], neighbours: int, edge: float) -> Links:
+    """Link each row to its nearest ones above a cosine.
+
+    Args:
+        vectors: (n, d) float32 of unit length.
+        neighbours: links that each row may start; it may receive more.
+        edge: cosine below which there is no link.
+
+    Returns:
+        The links. Memory is bounded by chunks of rows; nothing of size n x n is held.
+    """
+    n = len(vectors)
+    keep = min(neighbours, n - 1)
+    if keep < 1:
+        none = np.zeros(0, dtype=np.int64)
+        return Links(none, none, np.zeros(0, dtype=np.float32))
+    sources: list[NDArray[np.int64]] = []
+    targets: list[NDArray[np.int64]] = []
+    cosines: list[NDArray[np.float32]] = []
+    chunk = max(1, _CHUNK_CELLS // n)
+    for start in range(0, n, chunk):
+        near = vectors[start : start + chunk] @ vectors.T
+        near[np.arange(len(near)), start + np.arange(len(near))] = -2.0
+        rows, columns, values = _top(near, keep, edge)
+        sources.append(start + rows)
+        targets.append(columns)
+        cosines.append(values)
+    one, two, weight = np.concatenate(sources), np.concatenate(targets), np.concatenate(cosines)
+    low, high = np.minimum(one, two), np.maximum(one, two)
+    _, first = np.unique(low * n + high, return_index=True)
+    return Links(low[first], high[first], weight[first])
+
+
+def _top(
+    near: NDArray[np.float32], keep: int, edge: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    """The ``keep`` highest values above ``edge`` of each row, as rows, columns and values."""
+    width = near.shape[1]
+    above = np.flatnonzero(near > edge)
+    if len(above) > near.size // 8:  # dense: sorting all would cost more than a partition of each row
+        top = np.argpartition(near, width - keep, axis=1)[:, width - keep :]
+        values = np.take_along_axis(near, top, axis=1)
+        mask = values > edge
+        return np.nonzero(mask)[0].astype(np.int64), top[mask].astype(np.int64), values[mask]
+    values = near.ravel()[above]
+    rows, columns = np.divmod(above, width)
+    order = np.lexsort((-values, rows))
+    rows, columns, values = rows[order], columns[order], values[order]
+    place = np.arange(len(rows)) - np.searchsorted(rows, rows)
+    kept = place < keep
+    return rows[kept], columns[kept], values[kept]
+
+
+class GraphClusterer:
+    """A cluster model for BERTopic whose groups continue known ones.
+
+    Args:
+        thresholds: of the embedding model.
+        weights: (n,) how many statements stand behind each row; ones if None.
+        seed: of Leiden.
+
+    After :meth:`fit`: ``labels_`` (n,) with -1 for no group; ``identity_`` the known id of each label, 0 for a new
+    group; ``confidence_`` (n,) float32 from 0 to 1, the share of a row's links that stay in its group times the
+    nearest of them; ``seconds_`` the time it took.
+    """
+
+    def __init__(self, thresholds: Thresholds, weights: NDArray[np.int64] | None = None, seed: int = 1) -> None:
+        self.thresholds = thresholds
+        self.weights = weights
+        self.seed = seed
+        self.labels_: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
+        self.identity_: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
+        self.confidence_: NDArray[np.float32] = np.zeros(0, dtype=np.float32)
+        self.seconds_ = 0.0
+        self._centres: NDArray[np.float32] = np.zeros((0, 0), dtype=np.float32)
+        self._mean: NDArray[np.float32] = np.zeros(0, dtype=np.float32)
+
+    def fit(self, X: NDArray[np.float32], y: NDArray[np.int64] | None = None) -> GraphClusterer:  # noqa: N803
+        """Group the rows of ``X`` (n, d). ``y`` (n,) holds known ids, -1 or 0 for none (BERTopic's convention)."""
+        began = time.perf_counter()
+        vectors = np.asarray(X, dtype=np.float32)
+        n = len(vectors)
+        current = np.zeros(n, dtype=np.int64) if y is None else np.maximum(np.asarray(y, dtype=np.int64), 0)
+        weights = np.ones(n, dtype=np.int64) if self.weights is None else self.weights
+        self._mean = self.thresholds.centre * vectors.mean(axis=0) if n else np.zeros(0, dtype=np.float32)
+        given = vectors
+        vectors = unit(vectors - self._mean) if n else vectors
+        settings = settings_for(n, self.thresholds)
+        links = nearest_links(vectors, settings.neighbours, settings.edge)
+        groups = communities(n, links, current, settings.resolution, self.seed)
+        placed = match(groups, current, weights)[groups]
+        placed = merged(placed, given, settings.merge)
+        placed = self._hold(vectors, placed, current)
+        placed = self._without_small(placed, weights)
+        self._publish(placed, vectors, links)
+        self.seconds_ = time.perf_counter() - began
+        return self
+
+    def predict(self, X: NDArray[np.float32]) -> NDArray[np.int64]:  # noqa: N803
+        """Return the label of the nearest group centre for each row of ``X`` (n, d), -1 where none is near."""
+        if not len(self._centres) or not len(X):
+            return np.full(len(X), -1, dtype=np.int64)
+        near = unit(np.asarray(X, dtype=np.float32) - self._mean) @ self._centres.T
+        best = near.argmax(axis=1)
+        return np.where(near.max(axis=1) >= self.thresholds.edge, best, -1).astype(np.int64)
+
+    def _hold(
+        self,
+        vectors: NDArray[np.float32],
+        placed: NDArray[np.int64],
+        current: NDArray[np.int64],
+    ) -> NDArray[np.int64]:
+        """Hysteresis: who has a complaint leaves it only for one that is nearer by the margin.
+
+        A complaint that still exists holds its statements; one that was absorbed by another lets them go.
+        """
+        moved = np.flatnonzero((current > 0) & (placed != current) & np.isin(current, placed))
+        if not len(moved):
+            return placed
+        names, inverse = np.unique(placed, return_inverse=True)
+        centres = _centres(vectors, inverse, len(names))
+        old = np.searchsorted(names, current[moved])
+        new = inverse[moved]
+        gain = np.einsum("ij,ij->i", vectors[moved], centres[new] - centres[old])
+        stay = gain < self.thresholds.move_margin
+        placed = placed.copy()
+        placed[moved[stay]] = current[moved[stay]]
+        return placed
+
+    def _without_small(self, placed: NDArray[np.int64], weights: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Groups of too few statements go to the pool; a known complaint stays, however small."""
+        names, inverse = np.unique(placed, return_inverse=True)
+        sizes = np.bincount(inverse, weights=weights)
+        small = (sizes < self.thresholds.smallest_group) & (names < 0)
+        return np.where(small[inverse], 0, placed)
+
+    def _publish(self, placed: NDArray[np.int64], vectors: NDArray[np.float32], links: Links) -> None:
+        names = np.unique(placed[placed != 0])
+        self.identity_ = np.maximum(names, 0)
+        labels = np.searchsorted(names, placed) if len(names) else np.zeros(len(placed), dtype=np.int64)
+        self.labels_ = np.where(placed == 0, -1, labels).astype(np.int64)
+        total = np.zeros(len(placed))
+        inside = np.zeros(len(placed))
+        best = np.zeros(len(placed))
+        same = (self.labels_[links.source] == self.labels_[links.target]) & (self.labels_[links.source] >= 0)
+        for end in (links.source, links.target):
+            np.add.at(total, end, links.cosine)
+            np.add.at(inside, end[same], links.cosine[same])
+            np.maximum.at(best, end[same], links.cosine[same])
+        share = np.divide(inside, total, out=np.zeros(len(placed)), where=total > 0)
+        alone = (self.labels_ >= 0) & (total == 0)  # one text repeated: nothing else is near, and nothing contradicts
+        self.confidence_ = np.clip(np.where(alone, 1.0, share * best), 0.0, 1.0).astype(np.float32)
+        self._centres = (
+            _centres(vectors[self.labels_ >= 0], self.labels_[self.labels_ >= 0], len(names))
+            if len(names)
+            else np.zeros((0, vectors.shape[1] if vectors.ndim == 2 else 0), dtype=np.float32)
+        )
+
+
+def communities(n: int, links: Links, current: NDArray[np.int64], resolution: float, seed: int) -> NDArray[np.int64]:
+    """Leiden over the links, started from ``current`` (n,), 0 for none. Returns (n,) group numbers from 0 on.
+
+    Rows without a link keep the company of their complaint, or stay alone.
+    """
+    start = _start(current)
+    groups = start.copy()
+    if len(links.source):
+        from graspologic_native import leiden  # type: ignore[import-untyped,unused-ignore]
+
+        linked = np.unique(np.concatenate([links.source, links.target]))
+        edges = [
+            (str(a), str(b), float(c))
+            for a, b, c in zip(
+                links.source.tolist(), links.target.tolist(), links.cosine.astype(np.float64).tolist(), strict=True
+            )
+        ]
+        compact = np.unique(start[linked], return_inverse=True)[1]
+        _, found = leiden(
+            edges,
+            starting_communities=dict(zip(map(str, linked.tolist()), compact.tolist(), strict=True)),
+            resolution=resolution,
+            randomness=_RANDOMNESS,
+            iterations=_ITERATIONS,
+            use_modularity=True,
+            seed=seed,
+            trials=1,
+        )
+        offset = int(start.max()) + 1
+        for row in linked.tolist():
+            groups[row] = offset + found[str(row)]
+    return np.unique(groups, return_inverse=True)[1].astype(np.int64)
+
+
+def match(groups: NDArray[np.int64], current: NDArray[np.int64], weights: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Give each group the complaint it overlaps most, one to one, the greatest overlap first.
+
+    Args:
+        groups: (n,) group numbers from 0 on.
+        current: (n,) known complaint ids, 0 for none.
+        weights: (n,) statements behind each row.
+
+    Returns:
+        (groups,) complaint id of each group; negative numbers (-1, -2, ... by size) for new ones.
+    """
+    count = int(groups.max()) + 1 if len(groups) else 0
+    ids = np.zeros(count, dtype=np.int64)
+    old = current > 0
+    if old.any():
+        known, column = np.unique(current[old], return_inverse=True)
+        pairs, inverse = np.unique(groups[old] * len(known) + column, return_inverse=True)
+        overlap = np.bincount(inverse, weights=weights[old])
+        taken: set[int] = set()
+        for place in np.lexsort((pairs, -overlap)).tolist():
+            group, complaint = divmod(int(pairs[place]), len(known))
+            if ids[group] == 0 and complaint not in taken:
+                ids[group] = known[complaint]
+                taken.add(complaint)
+    sizes = np.bincount(groups, weights=weights, minlength=count)
+    new = np.flatnonzero(ids == 0)
+    first = np.zeros(count, dtype=np.int64)
+    rows, where = np.unique(groups, return_index=True)
+    first[rows] = where
+    order = new[np.lexsort((first[new], -sizes[new]))]
+    ids[order] = -1 - np.arange(len(order))
+    return ids
+
+
+def merged(placed: NDArray[np.int64], vectors: NDArray[np.float32], above: float) -> NDArray[np.int64]:
+    """Join groups whose statements are as near to each other as those of one group: the nearest pair first.
+
+    Args:
+        placed: (n,) complaint of each row, > 0 known and < 0 new.
+        vectors: (n, d) float32 of unit length.
+        above: mean cosine between all pairs of two groups from which they are joined (average linkage).
+
+    Returns:
+        (n,) complaint of each row. Two known complaints are never joined here: that is for people to decide.
+    """
+    names, inverse, sizes = np.unique(placed, return_inverse=True, return_counts=True)
+    several = np.flatnonzero((sizes > 1) & (names != 0))  # single rows are linked or they are not
+    if len(several) < 2 or len(several) > _MOST_MERGED:
+        return placed
+    place = np.full(len(names), -1)
+    place[several] = np.arange(len(several))
+    rows = np.flatnonzero(place[inverse] >= 0)
+    sums = np.zeros((len(several), vectors.shape[1]), dtype=np.float64)
+    members = place[inverse[rows]]
+    order = np.argsort(members, kind="stable")
+    bounds = np.searchsorted(members[order], np.arange(len(several)))
+    sums[:] = np.add.reduceat(vectors[rows[order]], bounds, axis=0)
+    count = sizes[several].astype(np.float64)
+    known = names[several] > 0
+    target = np.arange(len(several))
+    alive = np.ones(len(several), dtype=bool)
+    near = (sums @ sums.T) / np.outer(count, count)
+    near[np.outer(known, known)] = -1.0
+    np.fill_diagonal(near, -1.0)
+    while True:
+        one, two = divmod(int(near.argmax()), len(several))
+        if near[one, two] < above:
+            break
+        if known[two] or (not known[one] and count[two] > count[one]):
+            one, two = two, one  # the known one stays, else the larger
+        target[target == two] = one
+        alive[two] = False
+        sums[one] += sums[two]
+        count[one] += count[two]
+        row = (sums @ sums[one]) / (count * count[one])
+        row[~alive] = -1.0
+        row[one] = -1.0
+        if known[one]:
+            row[known] = -1.0
+        near[two, :] = near[:, two] = -1.0
+        near[one, :] = near[:, one] = row
+    result = placed.copy()
+    result[rows] = names[several][target[members]]
+    return result
+
+
+def _start(current: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Communities to start from: the complaints, and each other row alone."""
+    start = np.zeros(len(current), dtype=np.int64)
+    known, inverse = np.unique(current, return_inverse=True)
+    start[:] = inverse
+    alone = np.flatnonzero(current == 0)
+    start[alone] = len(known) + np.arange(len(alone))
+    return start
+
+
+def _centres(vectors: NDArray[np.float32], groups: NDArray[np.int64], count: int) -> NDArray[np.float32]:
+    """Unit mean vector of each group, (count, d), by one pass over rows sorted by group."""
+    order = np.argsort(groups, kind="stable")
+    bounds = np.searchsorted(groups[order], np.arange(count))
+    return unit(np.add.reduceat(vectors[order], bounds, axis=0))

@@ -1,0 +1,62 @@
+"""The web application: puts the parts together. It loads no model library; a test holds it to that."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from importlib import import_module
+from urllib.parse import urlsplit
+
+from flask import Flask
+from flask_wtf.csrf import CSRFProtect
+from jinja2 import StrictUndefined
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from feedback_loop.accounts import access, login
+from feedback_loop.db import Sessions
+from feedback_loop.settings import Settings, resource
+from feedback_loop.web import database, errors, filters, security
+
+STAFF = ("accounts", "surveys", "complaints", "actions", "reports")
+PUBLIC = ("responses", "followups", "notifications")
+FORM_LIMIT = 1024 * 1024  # bytes of one form; a comment of the longest kind fits many times
+
+
+def create_app(settings: Settings, sessions: Sessions) -> Flask:
+    """Build the web application.
+
+    Args:
+        settings: Of this installation.
+        sessions: Maker of database sessions.
+    """
+    app = Flask("feedback_loop", template_folder=str(resource("templates")))
+    app.config.update(
+        SECRET_KEY=settings.secret_key,
+        MAX_CONTENT_LENGTH=FORM_LIMIT,
+        SESSION_COOKIE_NAME="__Host-session" if settings.secure else "session",
+        SESSION_COOKIE_SECURE=settings.secure,
+        SESSION_COOKIE_SAMESITE="Lax",
+        PERMANENT_SESSION_LIFETIME=timedelta(hours=12),
+        WTF_CSRF_TIME_LIMIT=None,
+        TRUSTED_HOSTS=[urlsplit(settings.public_url).hostname, "127.0.0.1", "localhost"],
+    )
+    app.jinja_env.undefined = StrictUndefined
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    database.init_app(app, settings, sessions)
+    filters.init_app(app)
+    security.init_app(app)
+    errors.init_app(app)
+    login.init_app(app)
+    access.init_app(app)
+    csrf = CSRFProtect(app)
+    for domain in (*STAFF, *PUBLIC):
+        blueprint = import_module(f"feedback_loop.{domain}.views").bp
+        if domain in PUBLIC:
+            csrf.exempt(blueprint)
+        app.register_blueprint(blueprint)
+    if settings.mail_transport == "mailbox":
+        app.register_blueprint(import_module("feedback_loop.reports.mailbox").bp)
+    app.context_processor(lambda: {"settings": settings, "view_functions": app.view_functions})
+    if settings.secure:
+        # Behind a reverse proxy that ends TLS; one hop is trusted.
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]
+    return app

@@ -1,0 +1,135 @@
+"""One way to claim rows, on both databases and with any number of workers."""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, delete, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from feedback_loop.jobs.models import Lease, Tick
+
+WORKER = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A row that is ours until the lease ends, as long as its fence is still this one."""
+
+    id: int
+    fence: int
+
+
+def claim(
+    session: Session,
+    model: Any,
+    where: Sequence[ColumnElement[bool]],
+    order_by: Sequence[Any],
+    limit: int,
+    now: datetime,
+    lease: timedelta,
+) -> list[Claim]:
+    """Claim rows of a table with the `Leased` columns. Commit before the slow work begins.
+
+    A row whose worker died is claimed again once its lease has run out. On PostgreSQL, rows that another worker is just
+    claiming are passed over; on SQLite there is one writer at a time, which gives the same.
+
+    Args:
+        session: A session that writes.
+        model: The mapped class.
+        where: What makes a row due.
+        order_by: Which of them come first.
+        limit: At most so many rows.
+        now: The present moment.
+        lease: How long they are ours.
+
+    Returns:
+        The claimed rows, in the order asked for.
+    """
+    due = (
+        select(model.id)
+        .where(*where, or_(model.claimed_until.is_(None), model.claimed_until < now))
+        .order_by(*order_by)
+        .limit(limit)
+    )
+    if session.get_bind().dialect.name == "postgresql":
+        due = due.with_for_update(skip_locked=True)
+    ids = list(session.scalars(due))
+    if not ids:
+        return []
+    rows = session.execute(
+        update(model)
+        .where(model.id.in_(ids))
+        .values(claimed_until=now + lease, attempts=model.attempts + 1, fence=model.fence + 1)
+        .returning(model.id, model.fence)
+        .execution_options(synchronize_session=False)
+    ).all()
+    fences = {row.id: row.fence for row in rows}
+    return [Claim(id, fences[id]) for id in ids]
+
+
+def still_ours(session: Session, model: Any, claim: Claim, values: dict[str, Any]) -> bool:
+    """Write to a claimed row and let it go, unless somebody else has claimed it since.
+
+    Returns:
+        Whether the row was still ours; if not, nothing was written.
+    """
+    result = session.execute(
+        update(model)
+        .where(model.id == claim.id, model.fence == claim.fence)
+        .values(claimed_until=None, **values)
+        .execution_options(synchronize_session=False)
+    )
+    return bool(result.rowcount)  # type: ignore[attr-defined]
+
+
+def take_lease(session: Session, name: str, now: datetime, lease: timedelta, holder: str = WORKER) -> bool:
+    """Take or prolong a named right. Commit to make it hold.
+
+    Returns:
+        Whether it is ours until `now + lease`.
+    """
+    result = session.execute(
+        update(Lease)
+        .where(Lease.name == name, or_(Lease.until < now, Lease.holder == holder))
+        .values(holder=holder, until=now + lease)
+    )
+    if result.rowcount:  # type: ignore[attr-defined]
+        return True
+    try:
+        with session.begin_nested():
+            session.execute(insert(Lease).values(name=name, holder=holder, until=now + lease))
+    except IntegrityError:
+        return False
+    return True
+
+
+def give_back(session: Session, name: str, holder: str = WORKER) -> None:
+    """Let a named right go before its time."""
+    session.execute(delete(Lease).where(Lease.name == name, Lease.holder == holder))
+
+
+def take_tick(session: Session, job: str, due_at: datetime) -> bool:
+    """Take one due moment of a scheduled job.
+
+    Returns:
+        Whether this process is the one that runs it.
+    """
+    try:
+        with session.begin_nested():
+            session.execute(insert(Tick).values(job=job, due_at=due_at))
+    except IntegrityError:
+        return False
+    return True
+
+
+def forget_ticks(session: Session, before: datetime) -> None:
+    """Remove ticks that no clock will offer again."""
+    session.execute(delete(Tick).where(Tick.due_at < before))

@@ -1,0 +1,173 @@
+"""Pages that show several steps of the loop together: home, complaints, an action item, surveys with their answers.
+
+They stand here because a step may not know those after it, while a reader wants to see both. What is done on these
+pages is done by the verbs of the steps.
+"""
+
+from __future__ import annotations
+
+from flask import Blueprint, abort, redirect, render_template, request, url_for
+from flask_login import current_user
+from werkzeug.wrappers import Response
+
+from feedback_loop.accounts.access import staff
+from feedback_loop.accounts.login import me
+from feedback_loop.accounts.models import Role
+from feedback_loop.accounts.queries import possible_owners, teams
+from feedback_loop.actions import queries as action_queries
+from feedback_loop.actions.audience import audience
+from feedback_loop.actions.forms import AssignForm, CommentForm
+from feedback_loop.actions.models import Status
+from feedback_loop.actions.service import may_work_on
+from feedback_loop.actions.transitions import WORDS
+from feedback_loop.actions.transitions import may as transition
+from feedback_loop.clock import utc_now
+from feedback_loop.complaints import queries as complaint_queries
+from feedback_loop.complaints.queries import Tab
+from feedback_loop.followups import queries as followup_queries
+from feedback_loop.followups.service import deadline
+from feedback_loop.reports import queries
+from feedback_loop.reports.queries import ComplaintFilter
+from feedback_loop.responses.service import find_customer, invite
+from feedback_loop.surveys.forms import InvitationForm
+from feedback_loop.surveys.models import Survey
+from feedback_loop.surveys.queries import by_slug
+from feedback_loop.surveys.queries import surveys as all_surveys
+from feedback_loop.surveys.scales import SCALES
+from feedback_loop.web.database import session, settings
+from feedback_loop.web.paging import page_number
+
+bp = Blueprint("reports", __name__)
+
+Answer = str | tuple[str, int] | Response
+SORTS = {"people": "Most people", "newest": "Last said", "growing": "Growing most"}
+FOLLOW_UPS_SHOWN = 10
+
+
+@bp.get("/")
+@staff(Role.VIEWER)
+def home() -> Answer:
+    """What needs me today?"""
+    if not queries.has_answers(session()):
+        return render_template("home/first_run.html", steps=queries.first_steps(session()))
+    team = me().team
+    scope = request.args.get("scope", "team" if current_user.role == Role.OWNER else "all")
+    team_id = team.id if team and scope == "team" else None
+    return render_template(
+        "home/index.html",
+        team=team,
+        team_id=team_id,
+        today=queries.today(session(), utc_now(), team_id),
+        closed=queries.recently_closed(session(), team_id),
+        understanding=queries.understanding(session()),
+    )
+
+
+@bp.get("/complaints")
+@staff(Role.VIEWER)
+def complaints() -> Answer:
+    """All complaints."""
+    status, sort = request.args.get("status", ""), request.args.get("sort", "people")
+    wanted = ComplaintFilter(
+        text=request.args.get("q", "").strip()[:100],
+        survey_id=request.args.get("survey", type=int),
+        team_id=request.args.get("team", type=int),
+        status=Status(status) if status in list(Status) else None,
+        growing=bool(request.args.get("growing")),
+        sort=sort if sort in SORTS else "people",
+    )
+    return render_template(
+        "complaints/index.html",
+        page=queries.complaints(session(), wanted, utc_now(), page_number()),
+        wanted=wanted,
+        sorts=SORTS,
+        words=WORDS,
+        teams=teams(session()),
+        surveys=all_surveys(session()),
+        pool=complaint_queries.pool_size(session()),
+    )
+
+
+@bp.get("/complaints/<int:number>")
+@staff(Role.VIEWER)
+def complaint(number: int) -> Answer:
+    """What exactly do they say, and what is being done?"""
+    found = complaint_queries.complaint_by_number(session(), number) or abort(404, f"There is no complaint C-{number}.")
+    survivor = complaint_queries.surviving(session(), found)
+    if survivor is not found:
+        return redirect(url_for(".complaint", number=survivor.id), 301)
+    asked = request.args.get("tab", "")
+    tab = Tab(asked) if asked in list(Tab) else Tab.CENTRAL
+    return render_template(
+        "complaints/complaint.html",
+        complaint=found,
+        item=action_queries.item_of(session(), found),
+        trend=complaint_queries.trend(session(), found, utc_now()),
+        sources=complaint_queries.sources(session(), found),
+        tab=tab,
+        scales=SCALES,
+        page=complaint_queries.statements(session(), found, tab, page_number()),
+    )
+
+
+@bp.get("/actions/<int:item_id>")
+@staff(Role.VIEWER)
+def item(item_id: int) -> Answer:
+    """What do I do next?"""
+    found = action_queries.item(session(), item_id) or abort(404, "There is no such action item.")
+    closures = action_queries.closures(session(), found)
+    latest = closures[0] if closures else None
+    return render_template(
+        "actions/item.html",
+        item=found,
+        may_work=may_work_on(me(), found),
+        can={verb: not transition(found.status, verb) for verb in ("take_on", "close", "reopen")},
+        audience=audience(session(), found),
+        statements=complaint_queries.telling(session(), found.complaint_id),
+        scales=SCALES,
+        closures={closure.id: closure for closure in closures},
+        latest=latest,
+        verdict=followup_queries.verdict_of(session(), latest) if latest else None,
+        tally=followup_queries.tally(session(), latest) if latest else None,
+        follow_ups=followup_queries.answers_to(session(), latest, FOLLOW_UPS_SHOWN) if latest else [],
+        verdict_by=deadline(latest, settings()) if latest else None,
+        telling=action_queries.telling(session(), latest) if latest else None,
+        history=action_queries.history(session(), found, page_number()),
+        comment_form=CommentForm(),
+        assign_form=AssignForm(found, teams=teams(session()), owners=possible_owners(session())),
+    )
+
+
+@bp.get("/surveys")
+@staff(Role.VIEWER)
+def surveys() -> Answer:
+    """All surveys, with their answers in numbers."""
+    return render_template("surveys/index.html", rows=queries.surveys(session()))
+
+
+def survey_page(found: Survey, form: InvitationForm, status: int = 200) -> Answer:
+    """The page of one survey."""
+    counts = queries.surveys(session(), found)[0]
+    page = queries.answers(session(), counts, page_number())
+    return render_template("surveys/survey.html", counts=counts, survey=found, page=page, form=form), status
+
+
+@bp.get("/surveys/<slug>")
+@staff(Role.VIEWER)
+def survey(slug: str) -> Answer:
+    """One survey: its question, where it is answered, its latest answers."""
+    return survey_page(by_slug(session(), slug) or abort(404, "There is no such survey."), InvitationForm())
+
+
+@bp.post("/surveys/<slug>/invitations")
+@staff(Role.ADMIN)
+def invitation(slug: str) -> Answer:
+    """Make an invitation link. It is shown on the answer to this form only: just its hash is stored."""
+    found, form = by_slug(session(), slug) or abort(404), InvitationForm()
+    if not form.validate_on_submit():
+        return survey_page(found, form, 400)
+    customer = find_customer(session(), form.email.data, form.name.data or "", utc_now())
+    _, token = invite(session(), found, customer, {}, utc_now())
+    session().commit()
+    link = f"{settings().public_url}/i/{token}"
+    return render_template("surveys/invitation.html", survey=found, customer=customer, link=link)

@@ -1,0 +1,94 @@
+"""The forms on which customers write, and the wording of what was not right."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wtforms import EmailField, StringField, TextAreaField, ValidationError
+from wtforms.validators import Email, Length, Optional
+
+from feedback_loop.surveys.models import Survey
+from feedback_loop.surveys.scales import SCALES, Choice
+from feedback_loop.web.forms import PublicForm
+
+BAD_ADDRESS = "Enter a mail address like name@example.com, or leave this empty."
+
+
+class CustomerForm(PublicForm):
+    """A form with a comment box, and a field that people do not see but programs fill in.
+
+    Attributes:
+        website: The field for programs. A browser may fill it in as well, so nothing is thrown away: it is emptied and
+            the person sends once more, which programs do not.
+    """
+
+    comment = TextAreaField()
+    website = StringField()
+
+    def __init__(self, formdata: Any = None, *, purpose: str, comment_limit: int, **kwargs: Any) -> None:
+        self.comment_limit = comment_limit
+        super().__init__(formdata, purpose=purpose, **kwargs)
+
+    @property
+    def words(self) -> str:
+        """The comment as typed; empty without one."""
+        return self.comment.data or ""
+
+    def validate_comment(self, _field: Any) -> None:
+        """Refuse what is too long, by name of the limit: cutting it silently would lose the end of what they say."""
+        if len(self.words) > self.comment_limit:
+            raise ValidationError(
+                f"Your comment has {len(self.words):,} characters; at most {self.comment_limit:,} can be sent. "
+                "Please shorten it."
+            )
+
+    def validate_website(self, field: Any) -> None:
+        """Refuse a form that a program, or an eager browser, has filled in."""
+        if field.data:
+            field.data = ""
+            raise ValidationError(
+                "A field that stays hidden was filled in, perhaps by your browser. "
+                "Nothing is lost: please press Send once more."
+            )
+
+
+class AnswerForm(CustomerForm):
+    """The answer to a survey: a score, a comment, or both."""
+
+    score = StringField()
+    email = EmailField(validators=[Optional(), Length(max=254, message=BAD_ADDRESS), Email(message=BAD_ADDRESS)])
+
+    def __init__(self, formdata: Any = None, *, survey: Survey, **kwargs: Any) -> None:
+        self.survey = survey
+        self.scale = SCALES[survey.scale]
+        super().__init__(formdata, **kwargs)
+
+    @property
+    def choices(self) -> tuple[Choice, ...]:
+        """The scores in reading order: lowest first, but "Yes" before "No"."""
+        choices = self.scale.choices
+        return choices[::-1] if len(choices) == 2 else choices
+
+    @property
+    def chosen(self) -> int | None:
+        """The score that was chosen.
+
+        Raises:
+            ValueError: It is not on the scale.
+        """
+        return self.scale.parse(self.score.data or "")
+
+    def validate_score(self, _field: Any) -> None:
+        """Refuse what is not on the scale, and an answer that says nothing."""
+        try:
+            score = self.chosen
+        except ValueError:
+            raise ValidationError("Choose one of the answers.") from None
+        if self.scale.choices and score is None and not self.words:
+            raise ValidationError("Choose an answer, or write a few words.")
+
+    def validate_comment(self, field: Any) -> None:
+        """Where there is no score to choose, the words are the answer."""
+        super().validate_comment(field)
+        if not self.scale.choices and not self.words:
+            raise ValidationError("Enter a few words.")

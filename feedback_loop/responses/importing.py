@@ -1,0 +1,307 @@
+"""Answers from a CSV file: streamed, idempotent, and nothing lost: bad rows go to a file of their own with the reason."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
+
+from feedback_loop.db import Sessions, clean_text, insert_missing
+from feedback_loop.responses.models import Answer, Customer, RawComment
+from feedback_loop.responses.raw import seal
+from feedback_loop.settings import Settings
+from feedback_loop.surveys.models import Survey
+from feedback_loop.surveys.scales import SCALES, Scale
+
+COLUMNS = ("external_id", "customer_email", "customer_name", "score", "comment", "answered_at")
+BATCH = 1000
+FIELD_LIMIT = 1024 * 1024  # characters; an opened quote that is never closed must not swallow the file
+EMAIL = re.compile(r"[^@\s<>,;]+@[^@\s<>,;.]+(?:\.[^@\s<>,;.]+)+")
+BYTE_NOT_UTF8 = re.compile("[\udc80-\udcff]")
+
+
+class ImportFailed(ValueError):
+    """The file as a whole cannot be imported; the message says what to change."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One good row."""
+
+    external_id: str
+    email: str
+    name: str
+    score: int | None
+    comment: str
+    answered_at: datetime
+    context: dict[str, str]
+
+
+@dataclass
+class Imported:
+    """What an import did. Counts of rows."""
+
+    added: int = 0
+    known: int = 0
+    rejected: int = 0
+    rejected_file: Path | None = None
+
+    @property
+    def rows(self) -> int:
+        """All rows read."""
+        return self.added + self.known + self.rejected
+
+
+@dataclass
+class Rejects:
+    """The file of bad rows, made when the first one turns up."""
+
+    path: Path
+    header: Sequence[str]
+    stream: io.TextIOWrapper | None = None
+    writer: Any = None
+    count: int = 0
+    examples: list[str] = field(default_factory=list)
+
+    def add(self, line: int, cells: Sequence[str], reason: str) -> None:
+        """Write a bad row as it was, with its line and the reason in front."""
+        if self.stream is None:
+            self.stream = self.path.open("w", newline="", encoding="utf-8", errors="surrogateescape")
+            self.writer = csv.writer(self.stream)
+            self.writer.writerow(["rejected_line", "rejected_because", *self.header])
+        self.writer.writerow([line, reason, *cells])
+        self.count += 1
+
+    def close(self) -> None:
+        """Finish the file."""
+        if self.stream is not None:
+            self.stream.close()
+
+
+def read_moment(text: str, now: datetime) -> datetime:
+    """Read a date or a moment in ISO 8601; without a time zone it is UTC, empty means now.
+
+    Raises:
+        ValueError: Not such a moment, or one that has yet to come.
+    """
+    if not text:
+        return now
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(
+            f"answered_at {text[:40]!r} is not a date; write it like 2026-10-12 or 2026-10-12T14:05"
+        ) from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    if moment > now + timedelta(days=1):
+        raise ValueError(f"answered_at {text[:40]!r} has yet to come")
+    if moment.year < 1990:
+        raise ValueError(f"answered_at {text[:40]!r} is too long ago to be right")
+    return moment
+
+
+def read_row(cells: dict[str, str], line: int, scale: Scale, now: datetime, comment_limit: int) -> Row:
+    """Check one row.
+
+    Args:
+        cells: Text by column name.
+        line: Its number in the file; stands in for a missing external id.
+        scale: The survey's.
+        now: The present moment.
+        comment_limit: In characters.
+
+    Raises:
+        ValueError: What is wrong with it.
+    """
+    if any(BYTE_NOT_UTF8.search(value) for value in cells.values()):
+        raise ValueError("not UTF-8; save the file as CSV UTF-8")
+    value = {name: clean_text(cells.get(name) or "").strip() for name in COLUMNS}
+    score = scale.parse(value["score"])
+    if score is None and not value["comment"]:
+        raise ValueError("neither score nor comment")
+    if len(value["comment"]) > comment_limit:
+        raise ValueError(f"the comment has {len(value['comment']):,} characters; at most {comment_limit:,} are taken")
+    if value["customer_email"] and (len(value["customer_email"]) > 254 or not EMAIL.fullmatch(value["customer_email"])):
+        raise ValueError(f"customer_email {value['customer_email'][:60]!r} is not an address")
+    if len(value["external_id"]) > 200:
+        raise ValueError("external_id is longer than 200 characters")
+    context = {
+        name[:80]: clean_text(text).strip()[:1000]
+        for name, text in cells.items()
+        if name not in COLUMNS and text and text.strip()
+    }
+    # The same file imported again finds its rows by line and content where it names none by id.
+    digest = hashlib.sha256("\x1f".join(value.values()).encode()).hexdigest()[:16]
+    return Row(
+        external_id=value["external_id"] or f"line:{line}:{digest}",
+        email=value["customer_email"].lower(),
+        name=value["customer_name"][:200],
+        score=score,
+        comment=value["comment"],
+        answered_at=read_moment(value["answered_at"], now),
+        context=context,
+    )
+
+
+def read_header(reader: Iterator[list[str]], path: Path) -> list[str]:
+    """Read and check the first line.
+
+    Raises:
+        ImportFailed: It does not name the columns.
+    """
+    try:
+        header = [clean_text(name).strip() for name in next(reader)]
+    except StopIteration:
+        raise ImportFailed(f"{path} is empty. The first line names the columns: {', '.join(COLUMNS)}.") from None
+    except csv.Error as error:
+        raise ImportFailed(f"{path} cannot be read as CSV: {error}.") from None
+    header = [name.lower() if name.lower() in COLUMNS else name for name in header]
+    if not {"score", "comment"} & set(header):
+        found = ", ".join(header)[:200]
+        raise ImportFailed(f"{path} has no column “score” or “comment”. Its first line names: {found}.")
+    twice = {name for name in header if name and header.count(name) > 1}
+    if twice:
+        raise ImportFailed(f"{path} names a column twice: {', '.join(sorted(twice))}.")
+    return header
+
+
+def import_answers(
+    sessions: Sessions,
+    settings: Settings,
+    survey: Survey,
+    path: Path,
+    now: datetime,
+    progress: Callable[[int, Imported], None] | None = None,
+) -> Imported:
+    """Import a file of answers to one survey. Importing it again adds nothing; breaking off loses nothing.
+
+    Args:
+        sessions: Maker of sessions.
+        settings: For the comment limit, and the key and lifetime of raw text.
+        survey: Whose scale the scores are on.
+        path: The file, UTF-8 with or without a byte order mark.
+        now: The present moment.
+        progress: Called after each batch with the bytes read and the counts so far.
+
+    Raises:
+        ImportFailed: The file as a whole cannot be read.
+    """
+    scale = SCALES[survey.scale]
+    done = Imported()
+    csv.field_size_limit(FIELD_LIMIT)
+    try:
+        binary = path.open("rb")
+    except OSError as error:
+        raise ImportFailed(f"{path} cannot be opened: {error.strerror}.") from error
+    with binary, io.TextIOWrapper(binary, encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
+        reader = csv.reader(stream)
+        header = read_header(reader, path)
+        rejects = Rejects(path.with_name(path.name.removesuffix(".csv") + ".rejected.csv"), header)
+        batch: list[Row] = []
+
+        def flush() -> None:
+            if batch:
+                with sessions.begin() as session:
+                    added = write_batch(session, settings, survey, batch, now)
+                done.added += added
+                done.known += len(batch) - added
+                batch.clear()
+            done.rejected = rejects.count
+            if progress:
+                progress(binary.tell(), done)
+
+        try:
+            while True:
+                try:
+                    cells = next(reader)
+                except StopIteration:
+                    break
+                except csv.Error as error:
+                    rejects.add(reader.line_num, [], f"cannot be read as CSV: {error}")
+                    continue
+                if not any(cells):
+                    continue
+                try:
+                    if len(cells) > len(header):
+                        raise ValueError(f"{len(cells)} cells where the first line names {len(header)} columns")
+                    row = dict(zip(header, cells, strict=False))
+                    batch.append(read_row(row, reader.line_num, scale, now, settings.comment_limit))
+                except ValueError as error:
+                    rejects.add(reader.line_num, cells, str(error))
+                if len(batch) >= BATCH:
+                    flush()
+            flush()
+        finally:
+            rejects.close()
+    done.rejected_file = rejects.path if rejects.count else None
+    return done
+
+
+def write_batch(session: Session, settings: Settings, survey: Survey, batch: Sequence[Row], now: datetime) -> int:
+    """Write those rows of a batch that are not known yet.
+
+    Returns:
+        How many were new.
+    """
+    known = set(
+        session.scalars(
+            select(Answer.external_id).where(
+                Answer.survey_id == survey.id, Answer.external_id.in_([row.external_id for row in batch])
+            )
+        )
+    )
+    fresh: dict[str, Row] = {}
+    for row in batch:
+        if row.external_id not in known:
+            fresh.setdefault(row.external_id, row)
+    if not fresh:
+        return 0
+    customers = customer_ids(session, list(fresh.values()), now)
+    values = [
+        {
+            "survey_id": survey.id,
+            "customer_id": customers.get(row.email),
+            "external_id": row.external_id,
+            "score": row.score,
+            "comment": None if row.comment else "",
+            "redactions": [],
+            "context": row.context,
+            "answered_at": row.answered_at,
+            "received_at": now,
+            "redacted_at": None if row.comment else now,
+        }
+        for row in fresh.values()
+    ]
+    ids = session.scalars(insert(Answer).returning(Answer.id, sort_by_parameter_order=True), values).all()
+    expires_at = now + timedelta(days=max(1, settings.raw_text_days))
+    raw = [
+        {"answer_id": id, "sealed": seal(row.comment, settings.secret_key), "expires_at": expires_at}
+        for id, row in zip(ids, fresh.values(), strict=True)
+        if row.comment
+    ]
+    if raw:
+        session.execute(insert(RawComment), raw)
+    return len(ids)
+
+
+def customer_ids(session: Session, rows: Sequence[Row], now: datetime) -> dict[str, int]:
+    """The customers of some rows by address, made where there are none."""
+    names: dict[str, str] = {}
+    for row in rows:
+        if row.email:
+            names[row.email] = names.get(row.email) or row.name
+    if not names:
+        return {}
+    insert_missing(session, Customer, [{"email": e, "name": n, "created_at": now} for e, n in sorted(names.items())])
+    found = session.execute(select(Customer.email, Customer.id).where(Customer.email.in_(names)))
+    return dict(found.all())

@@ -1,0 +1,166 @@
+"""Verbs on customers, invitations and answers."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from feedback_loop import tokens
+from feedback_loop.analysis.redaction import Redaction, redact
+from feedback_loop.db import Sessions, clean_text
+from feedback_loop.jobs.claims import Claim, claim, still_ours
+from feedback_loop.responses.models import Answer, Customer, Invitation, RawComment
+from feedback_loop.responses.queries import customer_by_email
+from feedback_loop.responses.raw import RawTextUnreadable, seal, unseal
+from feedback_loop.settings import Settings
+from feedback_loop.surveys.models import Survey
+
+REDACTION_LEASE = timedelta(minutes=2)
+
+
+def find_customer(session: Session, email: str, name: str, now: datetime) -> Customer:
+    """The customer with this address, made when there is none. A name we did not have is kept; one we have stays."""
+    email = email.strip().lower()
+    customer = customer_by_email(session, email)
+    if customer is None:
+        try:
+            with session.begin_nested():
+                customer = Customer(email=email, name=name, created_at=now)
+                session.add(customer)
+                session.flush()
+        except IntegrityError:  # another process was first
+            customer = customer_by_email(session, email)
+            assert customer is not None
+    if name and not customer.name:
+        customer.name = name
+    return customer
+
+
+def invite(
+    session: Session, survey: Survey, customer: Customer, context: dict[str, Any], now: datetime
+) -> tuple[Invitation, str]:
+    """Give a customer the right to answer a survey once.
+
+    Returns:
+        The invitation, and the token of its link. The token is stored nowhere: show or send it now.
+    """
+    token = tokens.draw()
+    invitation = Invitation(
+        survey=survey, customer=customer, token_hash=tokens.hashed(token), context=context, created_at=now
+    )
+    session.add(invitation)
+    session.flush()
+    return invitation, token
+
+
+def record_answer(
+    session: Session,
+    survey: Survey,
+    *,
+    score: int | None,
+    comment: str,
+    customer: Customer | None,
+    invitation: Invitation | None,
+    context: dict[str, Any],
+    external_id: str | None,
+    answered_at: datetime,
+    now: datetime,
+    settings: Settings,
+) -> Answer:
+    """Record an answer; to an invitation that has one already, change it.
+
+    The comment is sealed until the worker has redacted it. No row of `answers` ever holds the raw text.
+
+    Args:
+        score: On the survey's scale, or None.
+        comment: As typed; may be empty.
+        customer: Who answers, or None if we do not know.
+        invitation: What was answered, if it came by an invitation.
+        context: Where the answer came from: page, order, ticket.
+        external_id: Its id in another system, unique in the survey.
+        answered_at: When it was given.
+        now: The present moment.
+        settings: For the key and the lifetime of raw text.
+    """
+    comment = clean_text(comment).strip()
+    answer = None
+    if invitation is not None:
+        # Two sends of one link at once queue here, so that the second changes the answer of the first.
+        session.execute(select(Invitation.id).where(Invitation.id == invitation.id).with_for_update())
+        answer = session.scalar(select(Answer).where(Answer.invitation_id == invitation.id))
+    if answer is None:
+        answer = Answer(
+            survey_id=survey.id,
+            customer_id=customer.id if customer else None,
+            invitation_id=invitation.id if invitation else None,
+            external_id=external_id,
+            context=context,
+            received_at=now,
+        )
+        session.add(answer)
+    else:
+        answer.revision += 1
+        # A worker busy with the old comment finds the fence changed and writes nothing.
+        answer.fence += 1
+        answer.claimed_until = None
+        session.execute(delete(RawComment).where(RawComment.answer_id == answer.id))
+    answer.score = score
+    answer.answered_at = answered_at
+    answer.comment = None if comment else ""
+    answer.redactions = []
+    answer.redacted_at = None if comment else now
+    answer.analysed_at = None
+    session.flush()
+    if comment:
+        expires_at = now + timedelta(days=max(1, settings.raw_text_days))
+        session.add(RawComment(answer_id=answer.id, sealed=seal(comment, settings.secret_key), expires_at=expires_at))
+        session.flush()
+    return answer
+
+
+def redact_pending(sessions: Sessions, settings: Settings, now: datetime, limit: int = 500) -> int:
+    """Redact answers that wait for it: claim, redact with no transaction open, write where nothing has changed since.
+
+    Returns:
+        How many were redacted; 0 means none is waiting.
+    """
+    with sessions.begin() as session:
+        claims = claim(session, Answer, [Answer.redacted_at.is_(None)], [Answer.id], limit, now, REDACTION_LEASE)
+        if not claims:
+            return 0
+        # By hand, not by relationship: the raw text is fetched only where it is needed.
+        sealed = {
+            row.answer_id: row
+            for row in session.scalars(select(RawComment).where(RawComment.answer_id.in_([c.id for c in claims])))
+        }
+    done: list[tuple[Claim, Redaction]] = []
+    for each in claims:
+        raw = sealed.get(each.id)
+        try:
+            text = unseal(raw.sealed, settings.secret_key) if raw else ""
+        except RawTextUnreadable:
+            text = ""  # the comment is lost with its key; the score still counts
+        done.append((each, redact(text, settings.phone_region or None)))
+    with sessions.begin() as session:
+        for each, redaction in done:
+            values = {
+                "comment": redaction.text,
+                "redactions": [found.kind for found in redaction.found],
+                "redacted_at": now,
+            }
+            if still_ours(session, Answer, each, values) and settings.raw_text_days == 0:
+                session.execute(delete(RawComment).where(RawComment.answer_id == each.id))
+    return len(done)
+
+
+def destroy_expired(session: Session, now: datetime) -> int:
+    """Destroy raw texts whose time is over.
+
+    Returns:
+        How many were destroyed.
+    """
+    return session.execute(delete(RawComment).where(RawComment.expires_at <= now)).rowcount  # type: ignore[attr-defined, no-any-return]

@@ -1,0 +1,62 @@
+// Keys, for those who want them. Everything on the pages works without this file.
+"use strict";
+
+const STORE = "single-keys";
+const WAIT = 1000; // milliseconds between `g` and the letter after it
+
+const dialog = document.getElementById("keys");
+const allowed = () => localStorage.getItem(STORE) !== "off";
+let went = 0;
+
+function isTyping(target) {
+  return target.isContentEditable || ["INPUT", "TEXTAREA", "SELECT"].includes(target.tagName);
+}
+
+function step(by) {
+  const rows = [...document.querySelectorAll("a.row")];
+  if (!rows.length) return;
+  const place = rows.indexOf(document.activeElement);
+  const next = place < 0 ? (by > 0 ? 0 : rows.length - 1) : Math.min(Math.max(place + by, 0), rows.length - 1);
+  rows[next].focus();
+}
+
+function pressed(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target) || !allowed()) return;
+  if (dialog.open) return;
+  const key = event.key;
+  if (Date.now() - went < WAIT) {
+    went = 0;
+    const place = document.querySelector(`nav a[data-key="${CSS.escape(key)}"]`);
+    if (place) place.click();
+    return;
+  }
+  if (key === "g") went = Date.now();
+  else if (key === "j") step(1);
+  else if (key === "k") step(-1);
+  else if (key === "?") dialog.showModal();
+  else if (key === "/") {
+    const search = document.querySelector("input[type=search]");
+    if (!search) return;
+    search.focus();
+    event.preventDefault();
+  }
+}
+
+if (dialog) {
+  const box = document.getElementById("keys-on");
+  const hint = document.querySelector(".keys-hint");
+  box.checked = allowed();
+  box.addEventListener("change", () => localStorage.setItem(STORE, box.checked ? "on" : "off"));
+  hint.hidden = false;
+  const button = document.createElement("button");
+  button.className = "quiet";
+  button.textContent = "Keys";
+  button.addEventListener("click", () => dialog.showModal());
+  hint.replaceChildren(button);
+  document.addEventListener("keydown", pressed);
+}
+
+const errors = document.getElementById("errors");
+if (errors) errors.focus();
+
+for (const field of document.querySelectorAll("input.copy")) field.addEventListener("focus", () => field.select());

@@ -1,0 +1,64 @@
+"""Verbs on surveys."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from feedback_loop.surveys.models import ScaleName, Survey, SurveyState
+
+SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+QUESTIONS = {
+    ScaleName.HELPFUL: "Was this helpful?",
+    ScaleName.CSAT: "How satisfied are you?",
+    ScaleName.CES: "How easy was it to get done what you came for?",
+    ScaleName.NPS: "How likely are you to recommend us to a friend or colleague?",
+    ScaleName.STARS: "How would you rate your experience?",
+    ScaleName.TEXT: "What should we do better?",
+}
+PROMPT_LOW = "What went wrong?"
+PROMPT_HIGH = "What did you like, and what could be better?"
+THANKS = (
+    "A person reads what you wrote. When several people meet the same problem, a team takes it on, "
+    "and everybody who left an address hears what was done about it."
+)
+
+
+def add_survey(
+    session: Session,
+    *,
+    slug: str,
+    name: str,
+    question: str,
+    scale: ScaleName,
+    now: datetime,
+    prompt_low: str = "",
+    prompt_high: str = "",
+    thanks: str = "",
+) -> Survey:
+    """Add a survey that is open at once. Empty texts get good ones for the scale.
+
+    Raises:
+        ValueError: The slug is taken or cannot be part of an address.
+    """
+    if len(slug) > 80 or not SLUG.fullmatch(slug):
+        raise ValueError(f"{slug[:80]!r} cannot be part of an address; use small letters, digits and single hyphens.")
+    if session.scalar(select(Survey.id).where(Survey.slug == slug)):
+        raise ValueError(f"There is a survey {slug} already.")
+    survey = Survey(
+        slug=slug,
+        name=name or slug,
+        question=question or QUESTIONS[scale],
+        scale=scale,
+        prompt_low=prompt_low or PROMPT_LOW,
+        prompt_high=prompt_high or PROMPT_HIGH,
+        thanks=thanks or THANKS,
+        state=SurveyState.OPEN,
+        created_at=now,
+    )
+    session.add(survey)
+    session.flush()
+    return survey

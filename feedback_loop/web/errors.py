@@ -1,0 +1,57 @@
+"""Errors as pages that say what to do, in the layout of whoever meets them."""
+
+from __future__ import annotations
+
+import logging
+
+from flask import Flask, render_template, request
+from flask_wtf.csrf import CSRFError
+from jinja2 import TemplateNotFound
+from sqlalchemy.exc import OperationalError
+from werkzeug.exceptions import HTTPException
+
+log = logging.getLogger(__name__)
+
+MESSAGES = {
+    400: "The form could not be read. Please go back and send it again.",
+    403: "You are signed in, but your role does not include this page. Ask an admin if you need it.",
+    404: "There is nothing at this address. A link may have been cut off in the mail: please copy it whole.",
+    405: "This address cannot be used in this way.",
+    410: "This is over.",
+    413: "What was sent is too large.",
+    500: "Something went wrong on our side. It has been written down; please try again in a minute.",
+    503: "The site is very busy just now. Nothing was saved; please try again in a minute.",
+}
+
+
+def page(code: int, message: str) -> tuple[str, int]:
+    """An error page: the template of this code, or the general one."""
+    template = f"errors/{code}.html"
+    try:
+        return render_template(template, message=message, code=code), code
+    except TemplateNotFound:
+        return render_template("errors/500.html", message=message, code=code), code
+
+
+def init_app(app: Flask) -> None:
+    """Answer every error with a page."""
+
+    @app.errorhandler(HTTPException)
+    def http_error(error: HTTPException) -> tuple[str, int]:
+        code = error.code or 500
+        given = error.description if error.description != type(error).description else None
+        return page(code, given or MESSAGES.get(code, MESSAGES[400 if code < 500 else 500]))
+
+    @app.errorhandler(CSRFError)
+    def stale_form(_error: CSRFError) -> tuple[str, int]:
+        return page(400, "The page had been open for too long. Go back, reload it, and send the form again.")
+
+    @app.errorhandler(OperationalError)
+    def database_error(error: OperationalError) -> tuple[str, int]:
+        log.error("The database did not answer %s %s: %s", request.method, request.path, error)
+        return page(503, MESSAGES[503])
+
+    @app.errorhandler(Exception)
+    def unexpected(error: Exception) -> tuple[str, int]:
+        log.exception("Unexpected error at %s %s", request.method, request.path)
+        return page(500, MESSAGES[500])

@@ -1,0 +1,99 @@
+"""A worker that is killed at any moment loses nothing and repeats no mail that was recorded as sent."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+
+from sqlalchemy import func, select
+
+from feedback_loop.db import Sessions, reading
+from feedback_loop.notifications.models import Notification, NotificationState
+from feedback_loop.settings import Settings
+from tests.factories import Make
+from tests.smtp import Sink, running
+
+MAILS = 60
+KILLS = 4
+
+
+def worker(settings: Settings, port: int) -> subprocess.Popen[bytes]:
+    environ = {
+        **os.environ,
+        "DATA_FOLDER": str(settings.data_folder),
+        "DATABASE_URL": settings.database_url,
+        "SECRET_KEY": settings.secret_key,
+        "SMTP_PORT": str(port),
+        "SMTP_TIMEOUT": "1",
+        "MAIL_FROM": settings.mail_from,
+        "PUBLIC_URL": settings.public_url,
+        "EMBEDDING_MODEL": "toy",
+    }
+    return subprocess.Popen(
+        [sys.executable, "-m", "feedback_loop.cli", "worker"],
+        env=environ,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def sent_ids(sessions: Sessions) -> set[str]:
+    with reading(sessions) as session:
+        query = select(Notification.message_id).where(Notification.state == NotificationState.SENT)
+        return set(session.scalars(query))
+
+
+def test_kill_9_loses_nothing_and_repeats_nothing_that_was_recorded(
+    make: Make, sessions: Sessions, settings: Settings
+) -> None:
+    survey_customer = [make.customer(f"Person {number}") for number in range(MAILS)]
+    for customer in survey_customer:
+        make.notification(customer=customer)
+    make.session.commit()
+    chance = random.Random(7)
+    kills = 0
+    with running(Sink(delay=0.02)) as sink:
+        process = worker(settings, sink.port)
+        deadline = time.monotonic() + 150
+        try:
+            while time.monotonic() < deadline:
+                recorded = sent_ids(sessions)
+                if len(recorded) == MAILS:
+                    break
+                if kills < KILLS and len(recorded) >= (kills + 1) * MAILS // (KILLS + 2):
+                    time.sleep(chance.random() * 0.1)
+                    process.send_signal(signal.SIGKILL)
+                    process.wait()
+                    kills += 1
+                    recorded = sent_ids(sessions)
+                    seen = Counter(sink.message_ids)
+                    # Leases of the dead worker would run for a minute; the test does not wait for them.
+                    with sessions.begin() as session:
+                        session.execute(Notification.__table__.update().values(claimed_until=None))
+                    process = worker(settings, sink.port)
+                    time.sleep(1)
+                    again = Counter(sink.message_ids) - seen
+                    assert not recorded & set(again), "a mail that was recorded as sent went out again"
+                time.sleep(0.05)
+        finally:
+            process.kill()
+            process.wait()
+        arrived = Counter(sink.message_ids)
+    with reading(sessions) as session:
+        states = session.execute(select(Notification.state, func.count()).group_by(Notification.state)).all()
+    assert states == [(NotificationState.SENT, MAILS)]
+    assert kills == KILLS
+    assert len(arrived) == MAILS, "every mail arrived"
+    assert sum(arrived.values()) - MAILS <= kills, "at most one repeat for each kill, with the same Message-ID"
+
+
+def test_a_worker_stops_cleanly_when_asked(sessions: Sessions, settings: Settings) -> None:
+    process = worker(settings, 9)
+    time.sleep(4)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0

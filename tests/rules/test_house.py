@@ -1,0 +1,115 @@
+"""House rules, each with its reason in the message."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from alembic import command
+from flask import Flask
+from sqlalchemy import Engine
+
+from feedback_loop.accounts.models import Role
+from feedback_loop.db import alembic_config, is_current, make_engine, migrate
+from feedback_loop.settings import SettingError, load_config, read_settings
+
+ROOT = Path(__file__).parents[2]
+ROUTES = ROOT / "tests" / "rules" / "routes.txt"
+
+
+def test_every_route_declares_who_may_open_it_and_none_comes_or_goes_unnoticed(app: Flask) -> None:
+    found = []
+    for rule in app.url_map.iter_rules():
+        if rule.endpoint == "static":
+            continue
+        access = getattr(app.view_functions[rule.endpoint], "access", None)
+        assert access is not None, f"{rule.rule}: say who may open it, with @public or @staff(Role.…)"
+        who = access.value if isinstance(access, Role) else access
+        methods = ",".join(sorted((rule.methods or set()) & {"GET", "POST"}))
+        found.append(f"{who:7} {methods:9} {rule.rule}")
+    expected = ROUTES.read_text().splitlines()
+    assert sorted(found) == expected, f"Routes have changed: if that is meant, bring {ROUTES.name} up to date."
+
+
+@pytest.mark.parametrize("module", ["feedback_loop.app", "feedback_loop.reports.mailbox", "feedback_loop.web.server"])
+def test_the_web_process_loads_no_model_library(module: str) -> None:
+    # With all its views: the worker owns the models, so that a web process stays small and a crash of theirs is not ours.
+    code = f"""
+import sys, importlib
+importlib.import_module({module!r})
+for domain in ("accounts", "surveys", "complaints", "actions", "reports", "responses", "followups", "notifications"):
+    importlib.import_module(f"feedback_loop.{{domain}}.views")
+heavy = {{"bertopic", "sklearn", "onnxruntime", "numba", "torch", "pandas", "tokenizers", "umap", "hdbscan"}}
+sys.exit(", ".join(sorted(heavy & set(sys.modules))))
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert result.returncode == 0, f"The web process loaded: {result.stderr.strip()}"
+
+
+def test_models_and_migrations_agree(engine: Engine) -> None:
+    command.check(alembic_config(engine))
+    assert is_current(engine)
+
+
+def test_migrations_run_from_empty_and_may_be_repeated_and_undone(tmp_path: Path) -> None:
+    engine = make_engine(f"sqlite:///{tmp_path / 'new.db'}")
+    migrate(engine)
+    migrate(engine)
+    command.downgrade(alembic_config(engine), "base")
+    assert not is_current(engine)
+    migrate(engine)
+    assert is_current(engine)
+    engine.dispose()
+
+
+def test_every_setting_is_documented() -> None:
+    text = (ROOT / "docs" / "operating.md").read_text()
+    missing = [name for name in load_config().SETTINGS if f"`{name}`" not in text]
+    assert not missing, f"docs/operating.md does not mention: {', '.join(missing)}"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("HOLD_MINUTES", "soon", "HOLD_MINUTES is 'soon'; give a whole number"),
+        ("SMTP_PORT", "0", "from 1 to 65535"),
+        ("SMTP_SECURITY", "ssl", "give one of none, starttls, tls"),
+        ("PUBLIC_URL", "feedback.example.com", "give an address such as https://"),
+        ("MAIL_FROM", "nobody", "give a sender such as"),
+        ("DATABASE_URL", "mysql://x", "must begin with sqlite:/// or postgresql://"),
+        ("PHONE_REGION", "GBR", "two-letter country code"),
+    ],
+)
+def test_a_bad_setting_says_what_would_do(tmp_path: Path, name: str, value: str, message: str) -> None:
+    with pytest.raises(SettingError, match=message.replace("/", ".")):
+        read_settings({"DATA_FOLDER": str(tmp_path), name: value})
+
+
+def test_the_secret_key_is_made_once_and_kept_private(tmp_path: Path) -> None:
+    first = read_settings({"DATA_FOLDER": str(tmp_path)}).secret_key
+    assert len(first) > 40
+    assert read_settings({"DATA_FOLDER": str(tmp_path)}).secret_key == first
+    assert (tmp_path / "secret-key").stat().st_mode & 0o077 == 0
+
+
+def test_lock_files_hold_no_address() -> None:
+    for path in ROOT.glob("*.lock"):
+        assert "://" not in path.read_text(), f"{path.name} must hold names, versions and hashes only"
+        assert "torch" not in path.read_text(), f"{path.name}: torch is not part of the default installation"
+
+
+def test_vendored_files_are_the_ones_that_were_checked() -> None:
+    import hashlib
+
+    folder = ROOT / "feedback_loop" / "static" / "vendor"
+    for line in (folder / "SHA256SUMS").read_text().splitlines():
+        digest, name = line.split()
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest, f"{name} has been changed"
+
+
+def test_the_readme_names_the_command_that_ci_runs() -> None:
+    ci = (ROOT / ".ci" / "run").read_text()
+    assert "make test" in (ROOT / "README.md").read_text()
+    assert "\nmake test\n" in ci
