@@ -84,16 +84,16 @@ def guarded(command: Callable[..., Any]) -> Callable[..., Any]:
 def main() -> None:
     """Customer feedback that closes the loop.
 
-    Customers answer one question. What they write is grouped into repeated complaints; each becomes an action item of a team.
-    Closing it tells the customers who raised it, asks whether it is fixed, and reopens it if not.
+    Customers answer one question. What they write is grouped into repeated complaints; each becomes an action item
+    of a team. Closing it tells the customers who raised it, asks whether it is fixed, and reopens it if not.
 
     \b
     First steps:  feedback-loop demo            look around in a made-up company
                   feedback-loop init            prepare the database and make an admin
                   feedback-loop up              run web and worker
 
-    Settings come from the environment; docs/operating.md lists them. Without DATABASE_URL everything is kept in one SQLite file
-    in DATA_FOLDER (./data).
+    Settings come from the environment; docs/operating.md lists them. Without DATABASE_URL everything is kept in one
+    SQLite file in DATA_FOLDER (./data).
     """
 
 
@@ -168,7 +168,8 @@ def serve() -> None:
 @main.command()
 @guarded
 def worker() -> None:
-    """Run the background process: analysis, refines, mails, verdicts. As many as you like on PostgreSQL, one on SQLite."""
+    """Run the background process: analysis, refines, mails, verdicts. As many as you like on PostgreSQL, one on
+    SQLite."""
     from feedback_loop.pipeline import Context
     from feedback_loop.worker import run
 
@@ -199,8 +200,9 @@ def up() -> None:
 def import_(file: Path, slug: str) -> None:
     """Import answers from a CSV file.
 
-    Columns: external_id, customer_email, customer_name, score, comment, answered_at; any other becomes context. Scores as the scale
-    writes them: yes/no, 1-5, 0-10. Importing a file again adds nothing. Bad rows go to FILE.rejected.csv with the reason.
+    Columns: external_id, customer_email, customer_name, score, comment, answered_at; any other becomes context.
+    Scores as the scale writes them: yes/no, 1-5, 0-10. Importing a file again adds nothing. Bad rows go to
+    FILE.rejected.csv with the reason.
     """
     from feedback_loop.responses.importing import Imported, ImportFailed, import_answers
     from feedback_loop.responses.queries import survey_by_slug
@@ -297,7 +299,7 @@ def evaluate(labelled: Path, batches: int, seed: int) -> None:
 
     with err.status("Reading") as status:
         try:
-            figures = run(labelled, settings_or_fail(), batches, seed, lambda text: status.update(text))
+            figures = run(labelled, settings_or_fail(), batches, seed, status.update)
         except LabelledFileError as error:
             fail(str(error))
     click.echo(json.dumps(figures))

@@ -1,4 +1,5 @@
-"""The database: engine, sessions, column types, migrations. The only place, beside the claim, that knows which one it is."""
+"""The database: engine, sessions, column types, migrations. The only place, beside the claim, that knows which one
+it is."""
 
 from __future__ import annotations
 
@@ -48,6 +49,7 @@ class UtcDateTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Towards the database; SQLite keeps no time zone, so UTC is implied there."""
         if value is None:
             return None
         if value.tzinfo is None:
@@ -56,6 +58,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """From the database."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
@@ -116,7 +119,7 @@ def sqlite_driver() -> Any:
     try:
         import pysqlite3.dbapi2 as driver
     except ImportError:
-        import sqlite3 as driver  # type: ignore[no-redef]
+        import sqlite3 as driver
     return driver
 
 
@@ -158,8 +161,9 @@ def make_engine(url: str) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Any) -> None:
-        # A reader that later writes may find the database changed under it and fail at once, so whoever may write says so first.
-        # The lock makes writers of this process queue fairly; SQLite's own waiting lets one of them starve for seconds.
+        # A reader that later writes may find the database changed under it and fail at once, so whoever may write
+        # says so first. The lock makes writers of this process queue fairly; SQLite's own waiting lets one of them
+        # starve for seconds.
         if connection.get_execution_options().get("reads_only"):
             connection.exec_driver_sql("BEGIN")
             return

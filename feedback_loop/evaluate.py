@@ -105,8 +105,8 @@ def evaluate(
 
     Returns:
         texts, labels, groups, coverage, ari (texts without a complaint as singletons), ari_covered, nmi_covered,
-        seconds by step, peak_mb; with several batches also kept, for each refine the share of assigned statements that kept
-        their complaint.
+        seconds by step, peak_mb; with several batches also kept, for each refine the share of assigned statements
+        that kept their complaint.
 
     Raises:
         LabelledFileError: The file is not one of labelled texts.

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.message import EmailMessage
-from email.utils import formataddr, format_datetime, parseaddr
+from email.utils import format_datetime, formataddr, parseaddr
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -196,12 +196,13 @@ def said(text: bytes | str) -> str:
 def outcome(code: int, text: bytes | str, *, blames_recipient: bool) -> NotSent:
     """What a server's refusal means.
 
-    4xx means later. 5.7.x is about us, the sender (policy, authentication), whoever the recipient is; any other 5xx is final.
+    4xx means later. 5.7.x is about us, the sender (policy, authentication), whoever the recipient is; any other 5xx
+    is final.
     """
     words = f"{code} {said(text)}"[:400]
     if 400 <= code < 500:
         return ChannelDown(words) if code == 421 else TryLater(words)
-    if code == 530 or code == 535 or "5.7." in words:
+    if code in {530, 535} or "5.7." in words:
         return ChannelDown(words)
     return Refused(words) if blames_recipient or code >= 500 else TryLater(words)
 

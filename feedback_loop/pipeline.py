@@ -1,7 +1,7 @@
 """The loop as one table: which step picks up what, and how often it looks.
 
-No step calls the next. Each leaves rows in a state, and the step that is due for that state finds them at its next look; a job
-that got lost therefore loses no work. Reading `STEPS` from top to bottom is reading the loop.
+No step calls the next. Each leaves rows in a state, and the step that is due for that state finds them at its next
+look; a job that got lost therefore loses no work. Reading `STEPS` from top to bottom is reading the loop.
 """
 
 from __future__ import annotations

@@ -37,7 +37,8 @@ def resource(name: str) -> Path:
 def load_config() -> ModuleType:
     """Load the module of defaults, whatever other `config` module the path may hold."""
     spec = importlib.util.spec_from_file_location("feedback_loop_config", resource("config.py"))
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -1,7 +1,7 @@
 """Secrets in links. The database stores only their hashes; whoever reads it can open no customer's page.
 
-A token is either drawn at random and shown once, or derived from the installation's key and a random identifier, so that a
-mail that is sent again carries the same link although the link was never stored.
+A token is either drawn at random and shown once, or derived from the installation's key and a random identifier, so
+that a mail that is sent again carries the same link although the link was never stored.
 """
 
 from __future__ import annotations

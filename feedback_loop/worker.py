@@ -25,7 +25,8 @@ def due_moment(now: datetime, every: timedelta) -> datetime:
 
 
 def look(context: Context, step: Step) -> int:
-    """Run one step if this process is the one to run it now. A failure is written down and tried again at the next look."""
+    """Run one step if this process is the one to run it now. A failure is written down and tried again at the next
+    look."""
     try:
         if step.once:
             with context.sessions.begin() as session:

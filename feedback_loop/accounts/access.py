@@ -1,4 +1,5 @@
-"""Who may open which page. Every view says so with one of the two decorators; a view that says nothing is closed to all."""
+"""Who may open which page. Every view says so with one of the two decorators; a view that says nothing is closed to
+all."""
 
 from __future__ import annotations
 
@@ -41,11 +42,11 @@ def check_access() -> Response | None:
     if access is None:
         abort(403)
     if not current_user.is_authenticated:
-        return redirect(url_for("accounts.sign_in", next=request.full_path.rstrip("?")))  # type: ignore[return-value]
+        return redirect(url_for("accounts.sign_in", next=request.full_path.rstrip("?")))
     if not current_user.role.includes(access):
         abort(403)
     if current_user.must_change_password and request.endpoint not in ("accounts.password", "accounts.sign_out"):
-        return redirect(url_for("accounts.password"))  # type: ignore[return-value]
+        return redirect(url_for("accounts.password"))
     return None
 
 

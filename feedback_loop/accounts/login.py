@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from feedback_loop.accounts.models import Role, User
 from feedback_loop.db import reading
-from feedback_loop.web import navigation, paging
+from feedback_loop.web import navigation
 from feedback_loop.web.database import session, sessions
 
 login_manager = LoginManager()
@@ -74,4 +74,4 @@ def menu() -> list[navigation.Link]:
 def init_app(app: Flask) -> None:
     """Give an application its sign-in, and its templates what depends on who looks."""
     login_manager.init_app(app)
-    app.jinja_env.globals.update(menu=menu, may=lambda role: may(Role(role)), same_page=paging.same_page)
+    app.jinja_env.globals.update(menu=menu, may=lambda role: may(Role(role)), same_page=navigation.same_page)

@@ -20,7 +20,7 @@ from feedback_loop.web.database import session, sessions
 
 bp = Blueprint("accounts", __name__)
 
-Answer = str | tuple[str, int] | Response
+Reply = str | tuple[str, int] | Response
 
 
 def local_path(target: str | None) -> str:
@@ -36,7 +36,7 @@ def local_path(target: str | None) -> str:
 
 @bp.route("/sign-in", methods=["GET", "POST"])
 @public
-def sign_in() -> Answer:
+def sign_in() -> Reply:
     """Sign in with email and password."""
     if request.method == "GET" and current_user.is_authenticated:
         return redirect(local_path(request.args.get("next")))
@@ -59,7 +59,7 @@ def sign_in() -> Answer:
 
 @bp.post("/sign-out")
 @staff(Role.VIEWER)
-def sign_out() -> Answer:
+def sign_out() -> Reply:
     """End the session."""
     logout_user()
     cookie.clear()
@@ -68,7 +68,7 @@ def sign_out() -> Answer:
 
 @bp.route("/password", methods=["GET", "POST"])
 @staff(Role.VIEWER)
-def password() -> Answer:
+def password() -> Reply:
     """Choose a new password; whoever has a one-time password comes here first."""
     form = PasswordForm()
     if not form.validate_on_submit():
@@ -90,7 +90,7 @@ def password() -> Answer:
 
 @bp.route("/settings/teams", methods=["GET", "POST"])
 @staff(Role.LEAD)
-def teams() -> Answer:
+def teams() -> Reply:
     """Teams and their people; add a team."""
     form = TeamForm()
     if form.validate_on_submit():
@@ -108,7 +108,7 @@ def teams() -> Answer:
 
 @bp.post("/settings/teams/<int:team_id>/default")
 @staff(Role.LEAD)
-def make_default(team_id: int) -> Answer:
+def make_default(team_id: int) -> Reply:
     """Send what no rule claims to this team."""
     team = session().get(Team, team_id) or abort(404)
     service.make_default(session(), team)
@@ -119,7 +119,7 @@ def make_default(team_id: int) -> Answer:
 
 @bp.route("/settings/people", methods=["GET", "POST"])
 @staff(Role.ADMIN)
-def people() -> Answer:
+def people() -> Reply:
     """Everybody with an account; add a person, whose one-time password is shown on the answer to this form only."""
     with reading(sessions()) as own:
         all_teams = queries.teams(own)
@@ -149,7 +149,7 @@ def people() -> Answer:
 
 @bp.post("/settings/people/<int:user_id>/password")
 @staff(Role.ADMIN)
-def new_password(user_id: int) -> Answer:
+def new_password(user_id: int) -> Reply:
     """Give a person a new one-time password, shown on the answer only."""
     secret = service.one_time_password()
     password_hash = service.hash_password(secret)
@@ -162,7 +162,7 @@ def new_password(user_id: int) -> Answer:
 
 @bp.post("/settings/people/<int:user_id>/active")
 @staff(Role.ADMIN)
-def set_active(user_id: int) -> Answer:
+def set_active(user_id: int) -> Reply:
     """Deactivate a person, or let them in again. What they did stays in the history under their name."""
     user = session().get(User, user_id) or abort(404)
     active = request.form.get("active") == "yes"

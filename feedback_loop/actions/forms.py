@@ -83,15 +83,15 @@ class CloseForm(StaffForm):
             SelectChoice(Outcome.DECLINED.value, "Declined: it stays as it is, for a reason that customers are told"),
         ],
     )
-    done = TextAreaField(
-        "What was done",
-        [DataRequired("Enter what was done, or why nothing was."), LONG],
-        description="For colleagues: the change itself and since when it works. A link to it helps.",
-    )
     root_cause = TextAreaField(
         "Root cause",
         [DataRequired("Enter the root cause."), LONG],
         description="For colleagues: what made it happen, not who. “Not known” is an honest answer.",
+    )
+    done = TextAreaField(
+        "What was done",
+        [DataRequired("Enter what was done, or why nothing was."), LONG],
+        description="For colleagues: the change itself and since when it works. A link to it helps.",
     )
     statement = TextAreaField(
         "Statement to customers",

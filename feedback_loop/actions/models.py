@@ -56,7 +56,7 @@ class ActionItem(Base):
     team: Mapped[Team] = relationship()
     owner: Mapped[User | None] = relationship()
 
-    __mapper_args__ = {"version_id_col": version}
+    __mapper_args__ = {"version_id_col": version}  # noqa: RUF012 (SQLAlchemy reads it once)
 
 
 class ActionEvent(Base):

@@ -45,8 +45,8 @@ class Route:
 def route(evidence: Evidence, rules: Sequence[Rule], default_team_id: int, default_team: str) -> Route:
     """Take the first rule that fits, else the default team.
 
-    A keyword fits when the name or a keyword holds it, or at least a third of the statements shown do. A survey fits when
-    more than half of the statements came from it. A rule that names both needs both.
+    A keyword fits when the name or a keyword holds it, or at least a third of the statements shown do. A survey fits
+    when more than half of the statements came from it. A rule that names both needs both.
     """
     for rule in rules:
         reasons = []

@@ -187,7 +187,7 @@ def preview(session: Session, item: ActionItem, closing: Closing, settings: Sett
         data=mail_data(person, closing),
         message_id="<preview@localhost>",
     )
-    return compose(draft, settings, token="preview")
+    return compose(draft, settings, "preview")
 
 
 def verify(session: Session, item: ActionItem, reason: str, now: datetime) -> None:

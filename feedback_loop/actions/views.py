@@ -30,11 +30,11 @@ from feedback_loop.surveys.queries import surveys
 from feedback_loop.surveys.scales import SCALES
 from feedback_loop.web.database import session, sessions, settings
 from feedback_loop.web.filters import plural
-from feedback_loop.web.paging import page_number
+from feedback_loop.web.navigation import page_number
 
 bp = Blueprint("actions", __name__)
 
-Answer = str | tuple[str, int] | Response
+Reply = str | tuple[str, int] | Response
 PLACEHOLDER = "(Your statement to customers will stand here.)"
 STATUSES = {"open": OPEN, **{status.value: (status,) for status in Status}, "any": ()}
 
@@ -77,7 +77,7 @@ def chosen(name: str) -> int | None:
 
 @bp.get("/actions")
 @staff(Role.VIEWER)
-def index() -> Answer:
+def index() -> Reply:
     """Action items: mine, my team's, or all."""
     scope = request.args.get("scope", "")
     if scope not in ("mine", "team", "all"):
@@ -106,7 +106,7 @@ def index() -> Answer:
 
 @bp.post("/actions/<int:item_id>/take-on")
 @staff(Role.OWNER)
-def take_on(item_id: int) -> Answer:
+def take_on(item_id: int) -> Reply:
     """Begin work."""
     service.take_on(session(), item_to_work_on(item_id), me(), utc_now())
     session().commit()
@@ -116,7 +116,7 @@ def take_on(item_id: int) -> Answer:
 
 @bp.post("/actions/<int:item_id>/comments")
 @staff(Role.OWNER)
-def comment(item_id: int) -> Answer:
+def comment(item_id: int) -> Reply:
     """Write into the history."""
     item, form = item_to_work_on(item_id), CommentForm()
     if not form.validate_on_submit():
@@ -128,7 +128,7 @@ def comment(item_id: int) -> Answer:
 
 @bp.post("/actions/<int:item_id>/assignment")
 @staff(Role.OWNER)
-def assign(item_id: int) -> Answer:
+def assign(item_id: int) -> Reply:
     """Say whose it is and by when."""
     item = item_to_work_on(item_id)
     form = AssignForm(item, teams=teams(session()), owners=possible_owners(session()))
@@ -149,7 +149,7 @@ def assign(item_id: int) -> Answer:
 
 @bp.route("/actions/<int:item_id>/close", methods=["GET", "POST"])
 @staff(Role.OWNER)
-def close(item_id: int) -> Answer:
+def close(item_id: int) -> Reply:
     """Close an item: say what was done, what caused it, and what customers read."""
     # The form may be long at work on a bad or merely previewed closing; only a good one opens a session that writes.
     form = CloseForm()
@@ -179,7 +179,7 @@ def close(item_id: int) -> Answer:
 
 @bp.post("/actions/<int:item_id>/close/preview")
 @staff(Role.OWNER)
-def preview(item_id: int) -> Answer:
+def preview(item_id: int) -> Reply:
     """The mail as one of them will read it, while the statement is being typed."""
     with reading(sessions()) as own:
         mail = service.preview(own, item_to_work_on(item_id, own), CloseForm().closing(PLACEHOLDER), settings())
@@ -200,7 +200,7 @@ def after_closing(told: int) -> str:
 
 @bp.route("/actions/<int:item_id>/reopen", methods=["GET", "POST"])
 @staff(Role.OWNER)
-def reopen(item_id: int) -> Answer:
+def reopen(item_id: int) -> Reply:
     """Take a closing back, with a reason."""
     item, form = item_to_work_on(item_id), ReopenForm()
     if form.validate_on_submit():
@@ -218,7 +218,7 @@ def reopen(item_id: int) -> Answer:
 
 @bp.get("/actions/<int:item_id>/notifications")
 @staff(Role.VIEWER)
-def notifications(item_id: int) -> Answer:
+def notifications(item_id: int) -> Reply:
     """Who was told, who waits, and who is not told and why."""
     item = queries.item(session(), item_id) or abort(404)
     closures = queries.closures(session(), item)
@@ -239,7 +239,7 @@ def notifications(item_id: int) -> Answer:
 
 @bp.route("/settings/routing", methods=["GET", "POST"])
 @staff(Role.LEAD)
-def routing() -> Answer:
+def routing() -> Reply:
     """Routing rules; add one."""
     form = RuleForm(teams=teams(session()), surveys=surveys(session()))
     if form.validate_on_submit():
@@ -258,7 +258,7 @@ def routing() -> Answer:
 
 @bp.post("/settings/routing/<int:rule_id>/move")
 @staff(Role.LEAD)
-def move_rule(rule_id: int) -> Answer:
+def move_rule(rule_id: int) -> Reply:
     """Let a rule be asked earlier or later."""
     rule = session().get(RoutingRule, rule_id) or abort(404)
     rules.move_rule(session(), rule, -1 if request.form.get("step") == "up" else 1)
@@ -268,7 +268,7 @@ def move_rule(rule_id: int) -> Answer:
 
 @bp.post("/settings/routing/<int:rule_id>/delete")
 @staff(Role.LEAD)
-def delete_rule(rule_id: int) -> Answer:
+def delete_rule(rule_id: int) -> Reply:
     """Take a rule away."""
     rule = session().get(RoutingRule, rule_id) or abort(404)
     rules.delete_rule(session(), rule)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _CHUNK_CELLS = 16_000_000  # similarities held at once: 64 MB of float32
 _ITERATIONS = 2  # full Leiden cycles; the second repairs what the first merged too early
+_TRIES = 3  # groupings tried in a refine; more gains little
 _MOST_MERGED = 5_000  # groups that are compared with each other, so that memory stays bounded
 _RANDOMNESS = 0.001  # Leiden's default: nearly greedy
 
@@ -152,10 +153,17 @@ class GraphClusterer:
         vectors = unit(vectors - self._mean) if n else vectors
         settings = settings_for(n, self.thresholds)
         links = nearest_links(vectors, settings.neighbours, settings.edge)
-        groups = communities(n, links, current, settings.resolution, self.seed)
-        placed = match(groups, current, weights)[groups]
-        placed = merged(placed, given, settings.merge)
-        placed = self._hold(vectors, placed, current)
+        # Several groupings are equally good; of those, people want the one that moves the fewest statements.
+        tries = _TRIES if (current > 0).any() else 1
+        placed = np.zeros(n, dtype=np.int64)
+        best = -1.0
+        for number in range(tries):
+            groups = communities(n, links, current, settings.resolution, self.seed + number)
+            candidate = merged(match(groups, current, weights)[groups], given, settings.merge)
+            candidate = self._hold(vectors, candidate, current)
+            stays = float(weights[(candidate == current) & (current > 0)].sum())
+            if stays > best:
+                placed, best = candidate, stays
         placed = self._without_small(placed, weights)
         self._publish(placed, vectors, links)
         self.seconds_ = time.perf_counter() - began

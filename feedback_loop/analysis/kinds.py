@@ -31,6 +31,8 @@ class Kind(StrEnum):
 
 _LONGEST_NON_ANSWER = 8  # words
 _LONGEST_PRAISE = 14  # words
+_LONGEST_HAPPY_PRAISE = 30  # words of a praise that comes with a good score
+_WORDS_FOR_ONE_PRAISE = 15  # of such a praise: words that one praising word vouches for
 _LONGEST_ANGRY_PRAISE = 6  # words of a praise that comes with a low score
 _READ = 400  # characters; nothing longer is a non-answer or plain praise
 
@@ -125,7 +127,7 @@ def _made_of(words: list[str], phrases: frozenset[tuple[str, ...]]) -> bool:
 def _is_praise(words: list[str], low_score: bool | None) -> bool:
     rest = _without(words, NOT_A_PROBLEM)
     good = len(words) - len(rest)
-    if len(words) > (_LONGEST_ANGRY_PRAISE if low_score else _LONGEST_PRAISE):
+    if len(words) > {True: _LONGEST_ANGRY_PRAISE, False: _LONGEST_HAPPY_PRAISE, None: _LONGEST_PRAISE}[low_score]:
         return False
     if any(word in TROUBLE or word.isdigit() or word.endswith("n't") for word in rest):
         return False
@@ -136,6 +138,9 @@ def _is_praise(words: list[str], low_score: bool | None) -> bool:
     unknown = sum(1 for word in praised if word not in PLAIN_WORDS)
     if low_score:
         return unknown == 0 and not any(word in IRONY_PRONE for word in words)
+    if low_score is False:
+        # A good score vouches for it: what is praised may be named at length, as long as nothing sounds like trouble.
+        return good * _WORDS_FOR_ONE_PRAISE >= len(words)
     return unknown <= len(words) // 6  # one word in six may be a name or a thing that is praised
 
 

@@ -18,8 +18,8 @@ FAILED_PAUSE = timedelta(minutes=10)
 def decide(new: int, known: int, waiting: bool, since_last: timedelta | None, gap: timedelta) -> bool:
     """Decide whether to refine.
 
-    The first refine comes as soon as the first answers are analysed, so that nobody waits in front of an empty page; later
-    ones when enough is new, or something is new and a day has passed.
+    The first refine comes as soon as the first answers are analysed, so that nobody waits in front of an empty page;
+    later ones when enough is new, or something is new and a day has passed.
 
     Args:
         new: Problem statements that no refine has seen.

@@ -10,7 +10,7 @@ from enum import StrEnum
 from sqlalchemy import Select, Subquery, case, func, select, text
 from sqlalchemy.orm import Session, joinedload
 
-from feedback_loop.complaints.models import Complaint, ComplaintState, Refine, RefineState, Statement
+from feedback_loop.complaints.models import Complaint, Refine, RefineState, Statement
 from feedback_loop.responses.models import Answer
 from feedback_loop.surveys.models import Survey
 from feedback_loop.web.paging import Page, offset
@@ -179,13 +179,6 @@ def pool(session: Session, page: int) -> Page[Statement]:
 def pool_size(session: Session) -> int:
     """How many statements are in no complaint yet."""
     return session.scalar(select(func.count()).select_from(Statement).where(IN_POOL)) or 0
-
-
-def active_count(session: Session) -> int:
-    """How many complaints there are, without those merged or dismissed."""
-    return (
-        session.scalar(select(func.count()).select_from(Complaint).where(Complaint.state == ComplaintState.ACTIVE)) or 0
-    )
 
 
 def last_refine(session: Session) -> Refine | None:

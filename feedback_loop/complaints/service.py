@@ -116,20 +116,16 @@ def analyse_pending(sessions: Sessions, embedder: Embedder, clock: Clock, limit:
 
     fresh = {hashes[piece]: piece.text for piece in problems if hashes[piece] not in stored}
     made = dict(zip(fresh, embedder.encode(list(fresh.values())), strict=True)) if fresh else {}
-    matrix = {
-        key: row
-        for key, row in zip(stored, vectors.unpack([d for _, d in stored.values()], embedder.dimensions), strict=True)
-    }
+    matrix = dict(zip(stored, vectors.unpack([data for _, data in stored.values()], embedder.dimensions), strict=True))
     matrix.update(made)
     placed = place(problems, hashes, matrix, exemplars, embedder)
 
     with sessions.begin() as session:
         vectors.store(session, made, embedder.name)
         ids = {key: row[0] for key, row in vectors.known(session, hashes.values(), embedder.name).items()}
-        done = write_statements(
+        return write_statements(
             session, claims, pieces, placed, {piece: ids[key] for piece, key in hashes.items()}, clock()
         )
-    return done
 
 
 def place(
@@ -164,13 +160,8 @@ def write_statements(
 ) -> int:
     """Replace the statements of each answer that is still ours, and count the touched complaints again."""
     ours = {each.id for each in claims if still_ours(session, Answer, each, {"analysed_at": now})}
-    touched = set(
-        session.scalars(
-            select(Statement.complaint_id)
-            .where(Statement.answer_id.in_(ours), Statement.complaint_id.is_not(None))
-            .distinct()
-        )
-    )
+    places = select(Statement.complaint_id).where(Statement.answer_id.in_(ours)).distinct()
+    touched = {place for place in session.scalars(places) if place is not None}
     session.execute(delete(Statement).where(Statement.answer_id.in_(ours)))
     active = set(
         session.scalars(
@@ -180,12 +171,13 @@ def write_statements(
             )
         )
     )
-    rows = []
+    rows: list[dict[str, Any]] = []
     for piece in pieces:
         if piece.answer_id not in ours:
             continue
         found = placed.get(piece)
-        # A complaint that was merged or dismissed since we looked takes no more; the statement waits for the next refine.
+        # A complaint that was merged or dismissed since we looked takes no more; the statement waits for the next
+        # refine.
         home = found.complaint_id if found and found.complaint_id in active else None
         rows.append(
             {

@@ -40,7 +40,8 @@ def unpack(data: Sequence[bytes], dimensions: int) -> NDArray[np.float32]:
         return np.zeros((0, dimensions), dtype=np.float32)
     matrix = np.frombuffer(b"".join(data), dtype="<f2").reshape(len(data), dimensions).astype(np.float32)
     norms = np.linalg.norm(matrix, axis=1, keepdims=True)
-    return matrix / np.maximum(norms, 1e-6)
+    unit: NDArray[np.float32] = matrix / np.maximum(norms, 1e-6)
+    return unit
 
 
 def known(session: Session, hashes: Iterable[str], model: str) -> dict[str, tuple[int, bytes]]:

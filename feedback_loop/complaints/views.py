@@ -12,7 +12,7 @@ from feedback_loop.accounts.models import Role
 from feedback_loop.complaints import queries
 from feedback_loop.surveys.scales import SCALES
 from feedback_loop.web.database import session
-from feedback_loop.web.paging import page_number
+from feedback_loop.web.navigation import page_number
 
 bp = Blueprint("complaints", __name__)
 

@@ -11,14 +11,16 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email import message_from_bytes, policy
+from functools import partial
 from pathlib import Path
 from typing import cast
 
+from flask.testing import FlaskClient
 from rich.console import Console
 from rich.panel import Panel
 from sqlalchemy import func, select
@@ -34,7 +36,8 @@ from feedback_loop.clock import utc_now
 from feedback_loop.complaints.models import Complaint, Statement, StatementKind
 from feedback_loop.db import make_engine, make_sessions, migrate, reading
 from feedback_loop.demo import company
-from feedback_loop.followups.models import Fixed, Verdict
+from feedback_loop.followups.models import Fixed
+from feedback_loop.followups.queries import verdict_of
 from feedback_loop.followups.service import record
 from feedback_loop.notifications.models import Notification, NotificationState
 from feedback_loop.responses.importing import import_answers
@@ -45,8 +48,9 @@ from feedback_loop.surveys.models import Survey
 from feedback_loop.surveys.service import add_survey
 
 ANSWERS = Path(__file__).parent / "answers.csv"
-FIRST_LOOK = 32  # days ago: what was known when the company began
+LOOKS = (32, 15, 0)  # days ago on which the company looked at what it had heard
 MOST_RECENT = 1
+ASKED = "nora.field@example.com"
 
 
 class DemoFailed(RuntimeError):
@@ -60,6 +64,7 @@ class SetClock:
     now: datetime
 
     def __call__(self) -> datetime:
+        """What it shows."""
         return self.now
 
 
@@ -112,24 +117,24 @@ def build(folder: Path, bind: str, out: Console) -> Demo:
     engine = make_engine(settings.database_url)
     migrate(engine)
     today = utc_now().replace(microsecond=0)
-    clock = SetClock(today - timedelta(days=FIRST_LOOK))
+    clock = SetClock(today - timedelta(days=LOOKS[0]))
     context = pipeline.Context(settings, make_sessions(engine), clock)
     password = one_time_password()
     demo = Demo(context, clock, today, environ, password, {})
     people(demo, hash_password(password))
     out.print("Surveys:     " + ", ".join(f"{name} ({scale.value})" for _, name, _, scale in company.SURVEYS))
 
-    old, new = sample_files(demo, folder)
-    out.print(f"Answers:     {import_files(demo, old):,} from {FIRST_LOOK} to 90 days ago")
-    understand(demo, out)
+    files = sample_files(demo, folder)
+    events: list[tuple[float, Callable[[], None]]] = [
+        (days, partial(hear, demo, days, files[days], out)) for days in LOOKS
+    ]
     for story in company.STORIES:
-        begin(demo, story)
-    for story in sorted(company.STORIES, key=lambda story: -story.closed):
+        events.append((story.taken_on, partial(begin, demo, story)))
         if story.closing:
-            finish(demo, story, out)
-    clock.now = today
-    out.print(f"Answers:     {import_files(demo, new):,} more up to today")
-    understand(demo, out)
+            events.append((story.closed, partial(finish, demo, story, out)))
+    for days, happen in sorted(events, key=lambda event: -event[0]):
+        clock.now = demo.days_ago(days)
+        happen()
     pipeline.verdicts(context)
     return demo
 
@@ -159,30 +164,36 @@ def people(demo: Demo, password_hash: str) -> None:
             session.add(RoutingRule(position=position, keyword=keyword, survey=survey, team=teams[team]))
 
 
-def sample_files(demo: Demo, folder: Path) -> tuple[list[tuple[str, Path]], list[tuple[str, Path]]]:
-    """Write the sample answers as import files, one a survey, before and after the first look.
+def sample_files(demo: Demo, folder: Path) -> dict[int, list[tuple[str, Path]]]:
+    """Write the sample answers as import files.
 
     Returns:
-        Survey and file, for the older and for the newer answers.
+        For each look (days ago) the surveys and their files of answers given since the look before.
     """
-    rows: dict[tuple[bool, str], list[dict[str, str]]] = {}
+    rows: dict[tuple[int, str], list[dict[str, str]]] = {}
     with ANSWERS.open(newline="", encoding="utf-8") as stream:
         for row in csv.DictReader(stream):
             days, hour = max(int(row.pop("days_ago")), MOST_RECENT), int(row.pop("hour"))
             demo.problem_of[row["external_id"]] = row.pop("problem")
             moment = demo.days_ago(days).replace(hour=hour, minute=hash_minute(row["external_id"]))
-            rows.setdefault((days > FIRST_LOOK, row.pop("survey")), []).append(
-                {**row, "answered_at": moment.isoformat()}
-            )
-    files: dict[bool, list[tuple[str, Path]]] = {True: [], False: []}
-    for (is_old, slug), group in sorted(rows.items()):
-        path = folder / f"{slug}-{'before' if is_old else 'since'}.csv"
+            look = max(look for look in LOOKS if look < days)
+            rows.setdefault((look, row.pop("survey")), []).append({**row, "answered_at": moment.isoformat()})
+    files: dict[int, list[tuple[str, Path]]] = {look: [] for look in LOOKS}
+    for (look, slug), group in sorted(rows.items()):
+        path = folder / f"{slug}-{look}.csv"
         with path.open("w", newline="", encoding="utf-8") as stream:
             writer = csv.DictWriter(stream, list(group[0]))
             writer.writeheader()
             writer.writerows(group)
-        files[is_old].append((slug, path))
-    return files[True], files[False]
+        files[look].append((slug, path))
+    return files
+
+
+def hear(demo: Demo, days: int, files: list[tuple[str, Path]], out: Console) -> None:
+    """Import what was answered since the last look, and understand it."""
+    when = f"{days} days ago" if days else "today"
+    out.print(f"Answers:     {import_files(demo, files):,} more by {when}")
+    understand(demo, out)
 
 
 def hash_minute(external_id: str) -> int:
@@ -238,21 +249,20 @@ def item_of(demo: Demo, session: Session, problem: str) -> ActionItem:
     """
     ids = [external_id for external_id, name in demo.problem_of.items() if name == problem]
     row = session.execute(
-        select(Statement.complaint_id, func.count().label("count"))
+        select(Statement.complaint_id, func.count().label("said"))
         .join(Answer, Answer.id == Statement.answer_id)
         .where(Answer.external_id.in_(ids), Statement.complaint_id.is_not(None))
         .group_by(Statement.complaint_id)
         .order_by(func.count().desc(), Statement.complaint_id)
         .limit(1)
     ).first()
-    if row is None or row.count < 3:
+    if row is None or row.said < 3:
         raise DemoFailed(f"No complaint holds the answers about {problem}.")
     return session.scalars(select(ActionItem).where(ActionItem.complaint_id == row.complaint_id)).one()
 
 
 def begin(demo: Demo, story: company.Story) -> None:
     """Somebody takes an item on."""
-    demo.clock.now = demo.days_ago(story.taken_on)
     with demo.context.sessions.begin() as session:
         item = item_of(demo, session, story.problem)
         owner = session.scalars(select(User).where(User.email == story.owner)).one()
@@ -269,7 +279,6 @@ def begin(demo: Demo, story: company.Story) -> None:
 def finish(demo: Demo, story: company.Story, out: Console) -> None:
     """The item is closed, customers are told, and some of them answer."""
     assert story.closing is not None
-    demo.clock.now = demo.days_ago(story.closed)
     context = demo.context
     with context.sessions.begin() as session:
         item = item_of(demo, session, story.problem)
@@ -294,9 +303,8 @@ def finish(demo: Demo, story: company.Story, out: Console) -> None:
     with reading(context.sessions) as session:
         status = session.scalars(select(ActionItem.status).join(Complaint).where(Complaint.name == name)).first()
     words = ", ".join(f"{count} {word}" for word, count in sorted(said.items(), reverse=True)) or "no answer yet"
-    out.print(
-        f"Closed:      “{name}” ({story.closing.outcome.value}), {sent} mails sent; {words} → {status.value if status else ''}"
-    )
+    outcome = story.closing.outcome.value
+    out.print(f"Closed:      “{name}” ({outcome}), {sent} mails sent; {words} → {status.value if status else ''}")
 
 
 def free_port(wanted: int = 8000) -> int:
@@ -378,84 +386,101 @@ def expect(condition: object, stage: str) -> None:
 
 def walk(demo: Demo, out: Console) -> None:
     """The loop once more, through the pages: answer, understand, close, mail, “no”, reopened."""
-    context = demo.context
-    app = create_app(context.settings, context.sessions)
+    app = create_app(demo.context.settings, demo.context.sessions)
     app.config["WTF_CSRF_ENABLED"] = False  # the walk is no browser; the pages' tokens have tests of their own
     customer, staff = app.test_client(), app.test_client()
+    item_id = walk_answer(demo, customer, out)
+    walk_pages(demo, staff, item_id, out)
+    statement = walk_close(demo, staff, item_id, out)
+    walk_verdict(demo, customer, item_id, statement, out)
+    page = staff.get(f"/actions/{item_id}").get_data(as_text=True)
+    expect("Not fixed" in page, "the item's page says why it is back")
 
-    page = customer.get("/s/help-centre").get_data(as_text=True)
-    token = re.search(r'name="form_token"[^>]*value="([^"]+)"', page)
-    expect(token, "the survey page holds a form")
+
+def walk_answer(demo: Demo, customer: FlaskClient, out: Console) -> int:
+    """A customer answers, and the answer finds its complaint.
+
+    Returns:
+        The complaint's action item.
+    """
     text = "The tracking page of my parcel has shown the same place for nine days."
-    sent = customer.post(
-        "/s/help-centre",
-        data={
-            "score": "no", "comment": text, "email": "nora.field@example.com",
-            "form_token": cast("re.Match[str]", token).group(1),
-        },
-    )  # fmt: skip
+    token = form_token(customer.get("/s/help-centre").get_data(as_text=True))
+    data = {"score": "no", "comment": text, "email": ASKED, "form_token": token}
+    sent = customer.post("/s/help-centre", data=data)
     expect(sent.status_code == 303, "an answer is taken")
     expect("Set-Cookie" not in sent.headers, "customers get no cookie")
     out.print("Page:        a customer answered /s/help-centre, without cookie or account")
-
-    expect(pipeline.understand(context) > 0, "the new answer is analysed")
-    with reading(context.sessions) as session:
+    expect(pipeline.understand(demo.context) > 0, "the new answer is analysed")
+    with reading(demo.context.sessions) as session:
         said = session.scalars(select(Statement).where(Statement.text == text)).one()
         expect(said.complaint_id, "the new answer finds its complaint at once")
         item = session.scalars(select(ActionItem).where(ActionItem.complaint_id == said.complaint_id)).one()
-        item_id, name = item.id, item.complaint.name
-        out.print(f"Assigned:    to C-{said.complaint_id} “{name}”: {said.reason}")
+        out.print(f"Assigned:    to C-{said.complaint_id} “{item.complaint.name}”: {said.reason}")
+        return item.id
 
+
+def walk_pages(demo: Demo, staff: FlaskClient, item_id: int, out: Console) -> None:
+    """The admin looks around."""
     signed_in = staff.post("/sign-in", data={"email": "ada@fernhill.example", "password": demo.password})
     expect(signed_in.status_code == 302, "the admin signs in")
-    for path in ("/", "/complaints", f"/complaints/{said.complaint_id}", "/actions", f"/actions/{item_id}", "/surveys"):
+    with reading(demo.context.sessions) as session:
+        number = session.get_one(ActionItem, item_id).complaint_id
+    for path in ("/", "/complaints", f"/complaints/{number}", "/actions", f"/actions/{item_id}", "/surveys"):
         expect(staff.get(path).status_code == 200, f"the page {path} opens")
     out.print("Pages:       home, complaints, complaint, actions, action item and surveys open")
 
+
+def walk_close(demo: Demo, staff: FlaskClient, item_id: int, out: Console) -> str:
+    """The item is closed by the form, and the customers are told.
+
+    Returns:
+        What they were told.
+    """
     closing = {
         "outcome": "fixed",
         "done": "The carrier's feed is read every ten minutes again.",
         "root_cause": "The feed's key had run out and nobody was told.",
-        "statement": "Tracking stood still because we had stopped receiving the carrier's messages. It is up to date again.",
+        "statement": "We had stopped receiving the carrier's messages. Tracking is up to date again since today.",
     }
     closed = staff.post(f"/actions/{item_id}/close", data=closing)
-    expect(closed.status_code in (302, 303), "the item is closed by the form")
-    count = pipeline.send_mail(context)
+    expect(closed.status_code in {302, 303}, "the item is closed by the form")
+    count = pipeline.send_mail(demo.context)
     expect(count, "customers are told")
-    mail = find_mail(context.settings.mailbox_folder, "nora.field@example.com")
-    expect("same place for nine days" in mail, "the mail quotes the customer's own words")
-    out.print(f"Closed:      “{name}”; {count} mails, each with the person's own words")
+    mail = find_mail(demo.context.settings.mailbox_folder, ASKED)
+    expect("same place for nine days" in " ".join(mail.split()), "the mail quotes the customer's own words")
+    out.print(f"Closed:      {count} mails, each with the person's own words")
+    return closing["statement"]
 
-    link = re.search(r"http://127\.0\.0\.1:8000(/f/[^\s?]+)\?answer=no", mail)
-    expect(link, "the mail asks whether it is fixed")
-    path = cast("re.Match[str]", link).group(1)
-    page = customer.get(f"{path}?answer=no").get_data(as_text=True)
-    with reading(context.sessions) as session:
-        status = session.scalar(select(ActionItem.status).where(ActionItem.id == item_id))
-    expect(status == Status.CLOSED, "opening the link records nothing")
-    noes = 0
-    for each in mails(context.settings.mailbox_folder, closing["statement"]):
-        match = re.search(r"http://127\.0\.0\.1:8000(/f/[^\s?]+)\?answer=no", each)
-        expect(match, "each mail has its link")
-        path = cast("re.Match[str]", match).group(1)
+
+def walk_verdict(demo: Demo, customer: FlaskClient, item_id: int, statement: str, out: Console) -> None:
+    """Customers say that it is not fixed, until the item is open again."""
+
+    def status() -> Status:
+        with reading(demo.context.sessions) as session:
+            return session.get_one(ActionItem, item_id).status
+
+    for noes, mail in enumerate(mails(demo.context.settings.mailbox_folder, statement), 1):
+        found = re.search(r"http://127\.0\.0\.1:8000(/f/[^\s?]+)\?answer=no", mail)
+        expect(found, "each mail asks whether it is fixed")
+        path = cast("re.Match[str]", found).group(1)
         page = customer.get(f"{path}?answer=no").get_data(as_text=True)
-        token = re.search(r'name="form_token"[^>]*value="([^"]+)"', page)
-        data = {"answer": "no", "comment": "Still the same.", "form_token": cast("re.Match[str]", token).group(1)}
+        expect(status() == Status.CLOSED, "opening the link records nothing")
+        data = {"answer": "no", "comment": "Still the same.", "form_token": form_token(page)}
         expect(customer.post(path, data=data).status_code == 303, "a “no” is taken")
-        noes += 1
-        with reading(context.sessions) as session:
-            item = session.get_one(ActionItem, item_id)
-            if item.status == Status.REOPENED:
-                closure = latest_closure(session, item)
-                verdict = (
-                    session.scalars(select(Verdict).where(Verdict.closure_id == closure.id)).one() if closure else None
-                )
-                out.print(f"Reopened:    after {noes} “no”: {verdict.reason if verdict else ''}")
-                break
-    expect(item.status == Status.REOPENED, "customers' “no” reopens the item")
-    expect(
-        "Not fixed" in staff.get(f"/actions/{item_id}").get_data(as_text=True), "the item's page says why it is back"
-    )
+        if status() == Status.REOPENED:
+            with reading(demo.context.sessions) as session:
+                closure = latest_closure(session, session.get_one(ActionItem, item_id))
+                verdict = verdict_of(session, closure) if closure else None
+                out.print(f"Reopened:    after {noes} “no”. {verdict.reason if verdict else ''}")
+            return
+    raise DemoFailed("Not as it should be: customers' “no” reopens the item.")
+
+
+def form_token(page: str) -> str:
+    """The token of the form on a public page."""
+    found = re.search(r'name="form_token"[^>]*value="([^"]+)"', page)
+    expect(found, "the page holds a form")
+    return cast("re.Match[str]", found).group(1)
 
 
 def mails(folder: Path, statement: str) -> Iterator[str]:

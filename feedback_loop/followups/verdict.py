@@ -51,16 +51,17 @@ def wilson_lower(successes: int, trials: int) -> float:
 
 
 def noes_needed(asked: int) -> int:
-    """How many must say no before a closing is reopened: one among up to 20 people asked, one more for each 20, at most 5."""
+    """How many must say no before a closing is reopened: one among up to 20 people asked, one more for each 20, at
+    most 5."""
     return max(1, min(MOST_NOES, math.ceil(asked / FEW)))
 
 
 def decide(tally: Tally, is_over: bool) -> Decision:
     """Draw the verdict over a closing.
 
-    Not fixed as soon as enough people said no and they are more than a third of those who answered. Verified as soon as the
-    share of yes is above one half with 95 % confidence, or everybody asked has answered, or time is over with at least two
-    thirds of yes. A few early yes alone never verify.
+    Not fixed as soon as enough people said no and they are more than a third of those who answered. Verified as soon
+    as the share of yes is above one half with 95 % confidence, or everybody asked has answered, or time is over with at
+    least two thirds of yes. A few early yes alone never verify.
 
     Args:
         tally: Who was asked and what they said.

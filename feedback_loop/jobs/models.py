@@ -11,7 +11,8 @@ from feedback_loop.db import Base, UtcDateTime, utc
 
 
 class Leased:
-    """Columns of a row that a worker claims for a while. `fence` grows with each claim; a late writer finds it changed."""
+    """Columns of a row that a worker claims for a while. `fence` grows with each claim; a late writer finds it
+    changed."""
 
     claimed_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     attempts: Mapped[int] = mapped_column(default=0)
@@ -29,7 +30,8 @@ class Lease(Base):
 
 
 class Tick(Base):
-    """One due moment of a scheduled job. The process that inserts the row runs it; all others are refused by the key."""
+    """One due moment of a scheduled job. The process that inserts the row runs it; all others are refused by the
+    key."""
 
     __tablename__ = "ticks"
 

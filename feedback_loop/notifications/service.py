@@ -143,9 +143,9 @@ def drain_outbox(
 ) -> Delivery:
     """Send what is due until nothing is, or the mail server takes no more.
 
-    Each message is claimed with a lease, sent with no transaction open, and marked in a transaction of its own. A worker that
-    dies between sending and marking leaves the message to be sent once more with the same Message-ID; one that was marked is
-    never sent again.
+    Each message is claimed with a lease, sent with no transaction open, and marked in a transaction of its own. A
+    worker that dies between sending and marking leaves the message to be sent once more with the same Message-ID;
+    one that was marked is never sent again.
 
     Args:
         sessions: Maker of sessions.

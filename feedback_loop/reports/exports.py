@@ -24,7 +24,7 @@ ROWS_AT_ONCE = 1000
 # What a spreadsheet would take for a formula (OWASP, CSV injection).
 FORMULA = tuple("=+-@\t\r\n＝＋－＠")
 
-Table = tuple[Sequence[str], Select[Any], Callable[[Any], Sequence[object]]]
+Table = tuple[Sequence[str], Select[*tuple[Any, ...]], Callable[[Any], Sequence[object]]]
 
 
 def safe(value: object) -> object:
@@ -156,8 +156,8 @@ def actions() -> Table:
         )
         judged = (verdict.kind.value, verdict.asked, verdict.yes, verdict.no) if verdict else ("", "", "", "")
         return (
-            item.id, complaint_number(item.complaint_id), name, team, owner, item.status.value, item.due_at, item.created_at,
-            item.reopened_count, *closed, *judged,
+            item.id, complaint_number(item.complaint_id), name, team, owner, item.status.value, item.due_at,
+            item.created_at, item.reopened_count, *closed, *judged,
         )  # fmt: skip
 
     return header, query, line

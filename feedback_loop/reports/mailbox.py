@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from email import message_from_bytes, policy
-from email.message import EmailMessage
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import cast
@@ -35,7 +34,7 @@ class Mail:
 
 def read(path: Path) -> Mail:
     """Read one mail from its file."""
-    message = cast(EmailMessage, message_from_bytes(path.read_bytes(), policy=policy.default))
+    message = message_from_bytes(path.read_bytes(), policy=policy.default)
     plain, html = message.get_body(("plain",)), message.get_body(("html",))
     return Mail(
         path.stem,

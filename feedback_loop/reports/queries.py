@@ -253,12 +253,6 @@ def tallies_of(session: Session, closures: Sequence[Closure]) -> dict[int, Tally
     }
 
 
-def verdicts_of(session: Session, closures: Sequence[Closure]) -> dict[int, Verdict]:
-    """The verdicts over some closings, by closure id."""
-    rows = session.scalars(select(Verdict).where(Verdict.closure_id.in_([closure.id for closure in closures])))
-    return {row.closure_id: row for row in rows}
-
-
 def understanding(session: Session) -> Understanding:
     """The last refine, the pool, and whether answers wait to be read by the worker."""
     waiting = session.scalar(select(Answer.id).where(Answer.redacted_at.is_(None)).limit(1)) or session.scalar(

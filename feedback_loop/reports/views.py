@@ -35,18 +35,18 @@ from feedback_loop.surveys.queries import by_slug
 from feedback_loop.surveys.queries import surveys as all_surveys
 from feedback_loop.surveys.scales import SCALES
 from feedback_loop.web.database import session, settings
-from feedback_loop.web.paging import page_number
+from feedback_loop.web.navigation import page_number
 
 bp = Blueprint("reports", __name__)
 
-Answer = str | tuple[str, int] | Response
+Reply = str | tuple[str, int] | Response
 SORTS = {"people": "Most people", "newest": "Last said", "growing": "Growing most"}
 FOLLOW_UPS_SHOWN = 10
 
 
 @bp.get("/")
 @staff(Role.VIEWER)
-def home() -> Answer:
+def home() -> Reply:
     """What needs me today?"""
     if not queries.has_answers(session()):
         return render_template("home/first_run.html", steps=queries.first_steps(session()))
@@ -65,7 +65,7 @@ def home() -> Answer:
 
 @bp.get("/complaints")
 @staff(Role.VIEWER)
-def complaints() -> Answer:
+def complaints() -> Reply:
     """All complaints."""
     status, sort = request.args.get("status", ""), request.args.get("sort", "people")
     wanted = ComplaintFilter(
@@ -90,7 +90,7 @@ def complaints() -> Answer:
 
 @bp.get("/complaints/<int:number>")
 @staff(Role.VIEWER)
-def complaint(number: int) -> Answer:
+def complaint(number: int) -> Reply:
     """What exactly do they say, and what is being done?"""
     found = complaint_queries.complaint_by_number(session(), number) or abort(404, f"There is no complaint C-{number}.")
     survivor = complaint_queries.surviving(session(), found)
@@ -112,7 +112,7 @@ def complaint(number: int) -> Answer:
 
 @bp.get("/actions/<int:item_id>")
 @staff(Role.VIEWER)
-def item(item_id: int) -> Answer:
+def item(item_id: int) -> Reply:
     """What do I do next?"""
     found = action_queries.item(session(), item_id) or abort(404, "There is no such action item.")
     closures = action_queries.closures(session(), found)
@@ -140,12 +140,12 @@ def item(item_id: int) -> Answer:
 
 @bp.get("/surveys")
 @staff(Role.VIEWER)
-def surveys() -> Answer:
+def surveys() -> Reply:
     """All surveys, with their answers in numbers."""
     return render_template("surveys/index.html", rows=queries.surveys(session()))
 
 
-def survey_page(found: Survey, form: InvitationForm, status: int = 200) -> Answer:
+def survey_page(found: Survey, form: InvitationForm, status: int = 200) -> Reply:
     """The page of one survey."""
     counts = queries.surveys(session(), found)[0]
     page = queries.answers(session(), counts, page_number())
@@ -154,14 +154,14 @@ def survey_page(found: Survey, form: InvitationForm, status: int = 200) -> Answe
 
 @bp.get("/surveys/<slug>")
 @staff(Role.VIEWER)
-def survey(slug: str) -> Answer:
+def survey(slug: str) -> Reply:
     """One survey: its question, where it is answered, its latest answers."""
     return survey_page(by_slug(session(), slug) or abort(404, "There is no such survey."), InvitationForm())
 
 
 @bp.post("/surveys/<slug>/invitations")
 @staff(Role.ADMIN)
-def invitation(slug: str) -> Answer:
+def invitation(slug: str) -> Reply:
     """Make an invitation link. It is shown on the answer to this form only: just its hash is stored."""
     found, form = by_slug(session(), slug) or abort(404), InvitationForm()
     if not form.validate_on_submit():

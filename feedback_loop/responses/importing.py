@@ -1,4 +1,5 @@
-"""Answers from a CSV file: streamed, idempotent, and nothing lost: bad rows go to a file of their own with the reason."""
+"""Answers from a CSV file: streamed, idempotent, and nothing lost: bad rows go to a file of their own with the
+reason."""
 
 from __future__ import annotations
 
@@ -267,7 +268,7 @@ def write_batch(session: Session, settings: Settings, survey: Survey, batch: Seq
     if not fresh:
         return 0
     customers = customer_ids(session, list(fresh.values()), now)
-    values = [
+    values: list[dict[str, Any]] = [
         {
             "survey_id": survey.id,
             "customer_id": customers.get(row.email),

@@ -1,4 +1,5 @@
-"""Sealing of what customers typed. The raw text lies encrypted beside its answer until it expires, and is read only here."""
+"""Sealing of what customers typed. The raw text lies encrypted beside its answer until it expires, and is read only
+here."""
 
 from __future__ import annotations
 

@@ -15,12 +15,12 @@ from feedback_loop.web.database import session
 
 bp = Blueprint("surveys", __name__)
 
-Answer = str | tuple[str, int] | Response
+Reply = str | tuple[str, int] | Response
 
 
 @bp.route("/surveys/new", methods=["GET", "POST"])
 @staff(Role.ADMIN)
-def new() -> Answer:
+def new() -> Reply:
     """Make a survey."""
     form = SurveyForm()
     if form.validate_on_submit():
@@ -47,7 +47,7 @@ def new() -> Answer:
 
 @bp.post("/surveys/<slug>/state")
 @staff(Role.ADMIN)
-def set_state(slug: str) -> Answer:
+def set_state(slug: str) -> Reply:
     """Open a survey or close it."""
     survey = queries.by_slug(session(), slug) or abort(404)
     survey.state = SurveyState.OPEN if request.form.get("state") == "open" else SurveyState.CLOSED

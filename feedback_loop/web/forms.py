@@ -1,4 +1,5 @@
-"""Base forms. Staff forms carry a session-bound token; public forms a signed one, because public pages use no cookies."""
+"""Base forms. Staff forms carry a session-bound token; public forms a signed one, because public pages use no
+cookies."""
 
 from __future__ import annotations
 
@@ -23,6 +24,7 @@ class TidyMeta:
     """Every field tidies what was typed."""
 
     def bind_field(self, form: Any, unbound_field: Any, options: dict[str, Any]) -> Any:
+        """Bind a field with the tidying first (a hook of WTForms)."""
         options["filters"] = [tidy, *unbound_field.kwargs.get("filters", ())]
         return unbound_field.bind(form=form, **options)
 
@@ -39,7 +41,7 @@ def signer() -> URLSafeTimedSerializer:
     return URLSafeTimedSerializer(current_app.secret_key or "", salt="public-form")
 
 
-class PublicForm(Form):
+class PublicForm(Form):  # type: ignore[misc]
     """A form for customers. `purpose` ties its token to one page, so that a token of another page does not fit."""
 
     class Meta(TidyMeta, Form.Meta):  # type: ignore[misc]

@@ -1,11 +1,11 @@
-"""The menu of the staff pages."""
+"""Ways through the staff pages: the menu, and filters and pages that live in the address."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from flask import url_for
+from flask import request, url_for
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,14 @@ class Link:
     key: str
 
 
+FARTHEST = 100_000  # a page number is also an offset; nobody turns so many pages
 ENTRIES = (
     Entry("Home", "reports.home", "viewer", "/", "h"),
     Entry("Complaints", "reports.complaints", "viewer", "/complaints", "c"),
     Entry("Actions", "actions.index", "viewer", "/actions", "a"),
     Entry("Surveys", "reports.surveys", "viewer", "/surveys", "s"),
     Entry("Settings", "accounts.teams", "lead", "/settings", "t"),
-    Entry("Mailbox", "mailbox.index", "viewer", "/mailbox", "m"),
+    Entry("Mailbox", "mailbox.index", "viewer", "/demo/mailbox", "m"),
 )
 
 
@@ -65,3 +66,16 @@ def links(allowed: Callable[[str], bool], endpoints: Collection[str], path: str)
         for entry in ENTRIES
         if entry.endpoint in endpoints and allowed(entry.role)
     ]
+
+
+def page_number(name: str = "page") -> int:
+    """The page asked for; 1 where the address says nothing sensible."""
+    value = request.args.get(name, 1, type=int)
+    return min(max(value, 1), FARTHEST)
+
+
+def same_page(**changes: object) -> str:
+    """The address of this page with some filters changed; None or an empty text takes one away."""
+    values = {**request.args.to_dict(), **changes}
+    kept = {name: value for name, value in values.items() if value not in (None, "")}
+    return url_for(request.endpoint or "", **{**(request.view_args or {}), **kept})

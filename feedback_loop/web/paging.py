@@ -1,4 +1,4 @@
-"""Long lists, a page at a time. The page and the filters live in the address."""
+"""Long lists, a page at a time. Pure, so that queries may give pages; `navigation.py` reads and writes the address."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from flask import request, url_for
-
 Row = TypeVar("Row")
-FARTHEST = 100_000  # a page number is also an offset; nobody turns so many pages
 
 
 @dataclass(frozen=True)
@@ -47,16 +44,3 @@ class Page(Generic[Row]):
 def offset(number: int, size: int) -> int:
     """How many rows stand before a page."""
     return (number - 1) * size
-
-
-def page_number(name: str = "page") -> int:
-    """The page asked for; 1 where the address says nothing sensible."""
-    value = request.args.get(name, 1, type=int)
-    return min(max(value, 1), FARTHEST)
-
-
-def same_page(**changes: object) -> str:
-    """The address of this page with some filters changed; None or an empty text takes one away."""
-    values = {**request.args.to_dict(), **changes}
-    kept = {name: value for name, value in values.items() if value not in (None, "")}
-    return url_for(request.endpoint or "", **{**(request.view_args or {}), **kept})

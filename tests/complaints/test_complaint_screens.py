@@ -243,3 +243,12 @@ def test_the_pool_never_reads_all_statements(session: Session, engine: Engine) -
         steps = [row[3] for row in plan]
         assert any("ix_statements_" in step for step in steps), steps
         assert not any("TEMP B-TREE" in step for step in steps), steps
+
+
+def test_past_the_last_page_there_is_a_way_back(client: FlaskClient, cast: Cast, make: Make, session: Session) -> None:
+    make.complaint()
+    session.commit()
+    sign_in(client, cast.vera)
+    response = client.get("/complaints?page=9")
+    assert "Past the last of 1 complaints" in words(response)
+    assert "/complaints?page=1" in links(response)

@@ -82,7 +82,7 @@ def test_an_answer_to_a_reopened_item_is_kept_and_changes_nothing(
 def test_the_verdict_is_drawn_when_the_time_to_answer_is_over(
     make: Make, cast: Cast, settings: Settings, now: datetime
 ) -> None:
-    item, closure, told = closed(make, cast, 12)
+    item, _, told = closed(make, cast, 12)
     record(make.session, told[0], Fixed.YES, "", now, settings)
     assert draw_due_verdicts(make.session, now + timedelta(days=13), settings) == 0
     assert draw_due_verdicts(make.session, now + timedelta(days=15), settings) == 1

@@ -133,7 +133,7 @@ def test_scores_are_read_as_the_scale_writes_them(
 
 
 def test_a_file_without_the_columns_says_which_are_needed(load: Importer) -> None:
-    with pytest.raises(ImportFailed, match="no column “score” or “comment”. Its first line names: a, b"):
+    with pytest.raises(ImportFailed, match=r"no column “score” or “comment”\. Its first line names: a, b"):
         load("a,b\n1,2\n")
     with pytest.raises(ImportFailed, match="is empty"):
         load("")

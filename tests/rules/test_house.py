@@ -35,7 +35,8 @@ def test_every_route_declares_who_may_open_it_and_none_comes_or_goes_unnoticed(a
 
 @pytest.mark.parametrize("module", ["feedback_loop.app", "feedback_loop.reports.mailbox", "feedback_loop.web.server"])
 def test_the_web_process_loads_no_model_library(module: str) -> None:
-    # With all its views: the worker owns the models, so that a web process stays small and a crash of theirs is not ours.
+    # With all its views: the worker owns the models, so that a web process stays small and a crash of theirs is not
+    # ours.
     code = f"""
 import sys, importlib
 importlib.import_module({module!r})
