@@ -170,6 +170,7 @@ def set_active(user_id: int) -> Reply:
         flash("You cannot deactivate yourself. Ask another admin to do it.", "problem")
         return redirect(url_for(".people"))
     user.is_active = active
+    user.session_epoch += 1  # a session begun before does not come back to life with the person
     session().commit()
     flash(f"{user.name} can sign in again." if active else f"{user.name} can no longer sign in.")
     return redirect(url_for(".people"))

@@ -52,17 +52,15 @@ class Thresholds:
     neighbours: int = 15
     """Discovery at scale: links per statement, its nearest ones. 15 is the default of UMAP and BERTopic, too."""
     resolution: float = 8.0
-    """Discovery at scale: modularity resolution; above 1 undoes modularity's known tendency to merge small groups
-    in a large graph (Fortunato & Barthelemy 2007). With a few hundred statements less of it joins different
-    problems; at
-    ten thousand, values from 3 to 8 differ by 0.02 of the adjusted Rand index once ``merge`` has joined the pieces."""
+    """Discovery with some hundred statements: modularity resolution; above 1 undoes modularity's known tendency to merge
+    small groups (Fortunato & Barthelemy 2007). Less of it joins different problems there."""
     merge: float = 0.6
     """Two groups whose statements have this mean cosine (not centred) are one, unless both are known complaints.
     Modularity splits what dominates a sample; this joins it again. The mean within one problem is about 0.6, between
     two
     problems of one subject 0.4 to 0.5."""
 
-    small_edge: float = 0.45
+    small_edge: float = 0.42
     """As ``edge`` for small samples: with few statements a chance link is as likely as a true one, so it is
     stricter."""
     small_neighbours: int = 10
@@ -75,6 +73,11 @@ class Thresholds:
     """Distinct statements up to which the small settings hold; from here they move with log(n) to the others."""
     large_from: int = 300
     """Distinct statements from which the settings at scale hold."""
+    vast_resolution: float = 3.5
+    """As ``resolution`` from ``vast_from`` statements on: there every statement finds its full number of neighbours
+    within its own problem, and more resolution only splits problems. In between it moves with log(n)."""
+    vast_from: int = 10_000
+    """Distinct statements from which ``vast_resolution`` holds."""
     smallest_group: int = 3
     """Statements (counted with repetitions) that make a group; fewer stay in the pool. Two may be chance."""
     move_margin: float = 0.08

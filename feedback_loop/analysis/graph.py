@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 _CHUNK_CELLS = 16_000_000  # similarities held at once: 64 MB of float32
 _ITERATIONS = 2  # full Leiden cycles; the second repairs what the first merged too early
-_TRIES = 3  # groupings tried in a refine; more gains little
 _MOST_MERGED = 5_000  # groups that are compared with each other, so that memory stays bounded
 _RANDOMNESS = 0.001  # Leiden's default: nearly greedy
 
@@ -42,17 +41,31 @@ def settings_for(size: int, thresholds: Thresholds) -> GraphSettings:
     """Return the graph settings for ``size`` distinct statements.
 
     The small ones up to ``small_below``, those at scale from ``large_from``, and in between a smooth passage by
-    log(size), so that no day's growth changes the grouping by itself.
+    log(size), so that no day's growth changes the grouping by itself. The resolution passes on to its own value for
+    vast samples in the same way.
     """
-    low, high = thresholds.small_below, max(thresholds.large_from, thresholds.small_below + 1)
-    share = (math.log(max(size, 1)) - math.log(low)) / (math.log(high) - math.log(low))
-    share = min(1.0, max(0.0, share))
+    low, high, vast = thresholds.small_below, thresholds.large_from, thresholds.vast_from
+    share = _passage(size, low, high)
     return GraphSettings(
-        thresholds.small_edge + share * (thresholds.edge - thresholds.small_edge),
-        round(thresholds.small_neighbours + share * (thresholds.neighbours - thresholds.small_neighbours)),
-        thresholds.small_resolution + share * (thresholds.resolution - thresholds.small_resolution),
-        thresholds.small_merge + share * (thresholds.merge - thresholds.small_merge),
+        _between(thresholds.small_edge, thresholds.edge, share),
+        round(_between(thresholds.small_neighbours, thresholds.neighbours, share)),
+        _between(
+            _between(thresholds.small_resolution, thresholds.resolution, share),
+            thresholds.vast_resolution,
+            _passage(size, high, vast),
+        ),
+        _between(thresholds.small_merge, thresholds.merge, share),
     )
+
+
+def _passage(size: int, low: int, high: int) -> float:
+    """How far ``size`` has come from ``low`` to ``high`` on a logarithmic scale, 0 to 1."""
+    share = (math.log(max(size, 1)) - math.log(low)) / (math.log(max(high, low + 1)) - math.log(low))
+    return min(1.0, max(0.0, share))
+
+
+def _between(one: float, other: float, share: float) -> float:
+    return one + share * (other - one)
 
 
 @dataclass(frozen=True)
@@ -153,17 +166,10 @@ class GraphClusterer:
         vectors = unit(vectors - self._mean) if n else vectors
         settings = settings_for(n, self.thresholds)
         links = nearest_links(vectors, settings.neighbours, settings.edge)
-        # Several groupings are equally good; of those, people want the one that moves the fewest statements.
-        tries = _TRIES if (current > 0).any() else 1
-        placed = np.zeros(n, dtype=np.int64)
-        best = -1.0
-        for number in range(tries):
-            groups = communities(n, links, current, settings.resolution, self.seed + number)
-            candidate = merged(match(groups, current, weights)[groups], given, settings.merge)
-            candidate = self._hold(vectors, candidate, current)
-            stays = float(weights[(candidate == current) & (current > 0)].sum())
-            if stays > best:
-                placed, best = candidate, stays
+        groups = communities(n, links, current, settings.resolution, self.seed)
+        placed = match(groups, current, weights)[groups]
+        placed = merged(placed, given, settings.merge)
+        placed = self._hold(vectors, placed, current)
         placed = self._without_small(placed, weights)
         self._publish(placed, vectors, links)
         self.seconds_ = time.perf_counter() - began

@@ -33,6 +33,7 @@ _LONGEST_NON_ANSWER = 8  # words
 _LONGEST_PRAISE = 14  # words
 _LONGEST_HAPPY_PRAISE = 30  # words of a praise that comes with a good score
 _WORDS_FOR_ONE_PRAISE = 15  # of such a praise: words that one praising word vouches for
+_WORDS_TO_NAME = 6  # words from which such a praise may name things we do not know
 _LONGEST_ANGRY_PRAISE = 6  # words of a praise that comes with a low score
 _READ = 400  # characters; nothing longer is a non-answer or plain praise
 
@@ -138,7 +139,7 @@ def _is_praise(words: list[str], low_score: bool | None) -> bool:
     unknown = sum(1 for word in praised if word not in PLAIN_WORDS)
     if low_score:
         return unknown == 0 and not any(word in IRONY_PRONE for word in words)
-    if low_score is False:
+    if low_score is False and len(words) >= _WORDS_TO_NAME:
         # A good score vouches for it: what is praised may be named at length, as long as nothing sounds like trouble.
         return good * _WORDS_FOR_ONE_PRAISE >= len(words)
     return unknown <= len(words) // 6  # one word in six may be a name or a thing that is praised

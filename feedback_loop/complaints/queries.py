@@ -165,7 +165,6 @@ def telling(session: Session, complaint_id: int, limit: int = 3) -> list[Stateme
 
 def pool(session: Session, page: int) -> Page[Statement]:
     """A page of the statements that are in no complaint yet, newest first."""
-    total = session.scalar(select(func.count()).select_from(Statement).where(IN_POOL)) or 0
     rows = session.scalars(
         with_origin(select(Statement))
         .where(IN_POOL)
@@ -173,7 +172,7 @@ def pool(session: Session, page: int) -> Page[Statement]:
         .offset(offset(page, STATEMENTS_A_PAGE))
         .limit(STATEMENTS_A_PAGE)
     ).all()
-    return Page(rows, page, STATEMENTS_A_PAGE, total)
+    return Page(rows, page, STATEMENTS_A_PAGE, pool_size(session))
 
 
 def pool_size(session: Session) -> int:

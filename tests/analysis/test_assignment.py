@@ -39,7 +39,7 @@ def test_a_far_statement_stays_in_the_pool_and_says_why(known: Exemplars, embedd
     [found] = assign(embedder.encode(["The soup was cold"]), known, THRESHOLDS)
     assert found.complaint_id is None
     assert found.reason.startswith("nothing close enough: the nearest complaint is at 0.")
-    assert "0.60 is needed" in found.reason
+    assert f"{THRESHOLDS.assign_cosine:.2f} is needed" in found.reason
     assert found.nearest == ()
 
 

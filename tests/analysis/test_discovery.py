@@ -168,12 +168,14 @@ def test_normal_form_ignores_case_spaces_and_punctuation() -> None:
 
 def test_settings_pass_smoothly_from_small_to_large() -> None:
     thresholds = Thresholds()
-    settings = [settings_for(size, thresholds) for size in (1, 15, 30, 60, 120, 240, 300, 10_000)]
-    assert settings[0].edge == settings[1].edge == thresholds.small_edge
-    assert settings[-1].edge == settings[-2].edge == thresholds.edge
-    edges = [setting.edge for setting in settings]
-    assert edges == sorted(edges)
-    assert max(np.diff(edges)) < 0.05
+    settings = [settings_for(size, thresholds) for size in (1, 50, 100, 130, 170, 220, 300, 1_000, 3_000, 10_000, 10**6)]
+    assert settings[0].edge == settings[2].edge == thresholds.small_edge
+    assert settings[6].edge == settings[-1].edge == thresholds.edge
+    assert settings[6].resolution == thresholds.resolution
+    assert settings[-2].resolution == settings[-1].resolution == thresholds.vast_resolution
+    for name in ("edge", "resolution", "neighbours", "merge"):
+        values = [getattr(setting, name) for setting in settings]
+        assert np.abs(np.diff(values)).max() <= max(0.4 * np.ptp(values), 0.02), f"{name} makes no leap"
 
 
 def test_links_are_the_nearest_above_the_edge() -> None:

@@ -22,7 +22,7 @@ MAILS = 60
 KILLS = 4
 
 
-def worker(settings: Settings, port: int) -> subprocess.Popen[bytes]:
+def worker(settings: Settings, port: int, stderr: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
     environ = {
         **os.environ,
         "DATA_FOLDER": str(settings.data_folder),
@@ -38,7 +38,7 @@ def worker(settings: Settings, port: int) -> subprocess.Popen[bytes]:
         [sys.executable, "-m", "feedback_loop.cli", "worker"],
         env=environ,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=stderr,
     )
 
 
@@ -93,7 +93,15 @@ def test_kill_9_loses_nothing_and_repeats_nothing_that_was_recorded(
 
 
 def test_a_worker_stops_cleanly_when_asked(sessions: Sessions, settings: Settings) -> None:
-    process = worker(settings, 9)
-    time.sleep(4)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 0
+    process = worker(settings, 9, stderr=subprocess.PIPE)
+    assert process.stderr is not None
+    try:
+        for line in process.stderr:
+            if b"looks for work" in line:
+                break
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()

@@ -43,7 +43,7 @@ importlib.import_module({module!r})
 for domain in ("accounts", "surveys", "complaints", "actions", "reports", "responses", "followups", "notifications"):
     importlib.import_module(f"feedback_loop.{{domain}}.views")
 heavy = {{"bertopic", "sklearn", "onnxruntime", "numba", "torch", "pandas", "tokenizers", "umap", "hdbscan"}}
-sys.exit(", ".join(sorted(heavy & set(sys.modules))))
+sys.exit(", ".join(sorted(heavy & set(sys.modules))) or None)
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
     assert result.returncode == 0, f"The web process loaded: {result.stderr.strip()}"
