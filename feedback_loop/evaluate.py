@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import random
 import resource
 import sys
@@ -133,6 +134,7 @@ def evaluate(
         started = time.perf_counter()
         report("Loading the model")
         context.embedder.encode(["warm up"])
+        importlib.import_module("bertopic")
         timed("load", started)
         for number, part in enumerate(parts, 1):
             report(f"Batch {number} of {len(parts)}: {len(part):,} texts")

@@ -43,6 +43,8 @@ def look(context: Context, step: Step) -> int:
 
 def start_clock(context: Context) -> BackgroundScheduler:
     """Start looking, each step in a thread of its own. The scheduler keeps only time: no job is stored in it."""
+    # Its notices of looks that are skipped because the last one is still busy are what is meant to happen.
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)
     scheduler = BackgroundScheduler(
         executors={"default": ThreadPoolExecutor(len(STEPS))},
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": 300},
@@ -56,8 +58,6 @@ def start_clock(context: Context) -> BackgroundScheduler:
             id=step.name,
             next_run_time=context.clock(),
         )
-    # Its notices of looks that are skipped because the last one is still busy are what is meant to happen.
-    logging.getLogger("apscheduler").setLevel(logging.ERROR)
     scheduler.start()
     return scheduler
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -50,6 +51,7 @@ class Make:
         self.settings = settings
         self.now = now
         self.count = itertools.count(1)
+        self.said: Counter[int] = Counter()
 
     def _add(self, row: Any) -> Any:
         self.session.add(row)
@@ -123,7 +125,14 @@ class Make:
 
     def complaint(self, name: str = "Parcel never came", **values: Any) -> Complaint:
         return self._add(  # type: ignore[no-any-return]
-            Complaint(name=name, keywords=values.pop("keywords", ["parcel", "came"]), created_at=self.now, **values)
+            Complaint(
+                name=name,
+                keywords=values.pop("keywords", ["parcel", "came"]),
+                created_at=self.now,
+                # One without statements is one that has been emptied; tests that mean that say so.
+                statement_count=values.pop("statement_count", 1),
+                **values,
+            )
         )
 
     def statement(
@@ -162,7 +171,8 @@ class Make:
             )
         )
         if complaint:
-            complaint.statement_count += 1
+            self.said[complaint.id] += 1
+            complaint.statement_count = self.said[complaint.id]
             complaint.people_count += 1 if answer.customer_id else 0
             complaint.anonymous_count += 0 if answer.customer_id else 1
             complaint.first_said_at = min(complaint.first_said_at or row.said_at, row.said_at)

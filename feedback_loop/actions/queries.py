@@ -65,12 +65,21 @@ def is_overdue(now: datetime) -> ColumnElement[bool]:
     return ActionItem.status.in_(OPEN) & (ActionItem.due_at < now)
 
 
+def is_listed() -> ColumnElement[bool]:
+    """Whether lists show a complaint with its item.
+
+    Not if it was merged or dismissed, nor if its statements have all moved elsewhere before anybody took it on.
+    """
+    worth_it = (Complaint.statement_count > 0) | (ActionItem.status != Status.NEW)
+    return (Complaint.state == ComplaintState.ACTIVE) & worth_it
+
+
 def listed() -> Select[ActionItem]:
-    """Action items with what a list shows of them; those of merged and dismissed complaints are left out."""
+    """Action items with what a list shows of them."""
     return (
         select(ActionItem)
         .join(Complaint, Complaint.id == ActionItem.complaint_id)
-        .where(Complaint.state == ComplaintState.ACTIVE)
+        .where(is_listed())
         .options(joinedload(ActionItem.complaint), joinedload(ActionItem.team), joinedload(ActionItem.owner))
     )
 
@@ -90,7 +99,7 @@ def items(session: Session, wanted: ItemFilter, now: datetime, page: int) -> Pag
         select(func.count())
         .select_from(ActionItem)
         .join(Complaint, Complaint.id == ActionItem.complaint_id)
-        .where(Complaint.state == ComplaintState.ACTIVE, *conditions)
+        .where(is_listed(), *conditions)
     )
     rows = session.scalars(
         listed()

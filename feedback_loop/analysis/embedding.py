@@ -43,22 +43,20 @@ class Thresholds:
     have in common says nothing about which problem it is, and how much that is differs between companies: without it
     no cosine means the same in two of them. Not all of it, or a sample full of one problem would lose that problem."""
 
-    edge: float = 0.38
+    edge: float = 0.40
     """Discovery at scale: two statements are linked only above this cosine (after centring). Deliberately low: people
-    word one problem in ways that lie at 0.4 to 0.5, and the limit of ``neighbours`` already keeps chance links few.
-    In a corpus of near paraphrases any value from 0.3 to 0.6 gives the same groups; in one of free wording 0.59
-    leaves three
-    quarters of the repeated problems unfound."""
+    word one problem in ways that lie at 0.4 to 0.5, and the limit of ``neighbours`` already keeps chance links few. In
+    a corpus of near paraphrases any value from 0.3 to 0.6 gives the same groups; in one of free wording 0.59 leaves
+    three quarters of the repeated problems unfound."""
     neighbours: int = 15
     """Discovery at scale: links per statement, its nearest ones. 15 is the default of UMAP and BERTopic, too."""
     resolution: float = 8.0
-    """Discovery with some hundred statements: modularity resolution; above 1 undoes modularity's known tendency to merge
-    small groups (Fortunato & Barthelemy 2007). Less of it joins different problems there."""
+    """Discovery with some hundred statements: modularity resolution; above 1 undoes modularity's known tendency to
+    merge small groups (Fortunato & Barthelemy 2007). Less of it joins different problems there."""
     merge: float = 0.6
     """Two groups whose statements have this mean cosine (not centred) are one, unless both are known complaints.
     Modularity splits what dominates a sample; this joins it again. The mean within one problem is about 0.6, between
-    two
-    problems of one subject 0.4 to 0.5."""
+    two problems of one subject 0.4 to 0.5."""
 
     small_edge: float = 0.42
     """As ``edge`` for small samples: with few statements a chance link is as likely as a true one, so it is

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import Select, Subquery, case, func, select, text
+from sqlalchemy import ColumnElement, Select, Subquery, case, func, select, text
 from sqlalchemy.orm import Session, joinedload
 
 from feedback_loop.complaints.models import Complaint, Refine, RefineState, Statement
@@ -17,6 +17,7 @@ from feedback_loop.web.paging import Page, offset
 
 WEEK = timedelta(days=7)
 WEEKS = 12
+LEAST_GROWTH = 3  # statements a week from which growth is more than chance
 STATEMENTS_A_PAGE = 20
 TWINS = 6  # so many statements are looked at for each one with words of its own
 MERGES = 20  # a chain of merges longer than this is broken
@@ -60,6 +61,11 @@ class Trend:
         return self.weeks[-2].statements
 
     @property
+    def is_growing(self) -> bool:
+        """Whether it is said more often than before, and not by chance."""
+        return is_growing(self.recent, self.before)
+
+    @property
     def most(self) -> int:
         """In the fullest week."""
         return max(week.statements for week in self.weeks)
@@ -72,6 +78,16 @@ class Source:
     survey: str
     slug: str
     statements: int
+
+
+def is_growing(recent: int, before: int) -> bool:
+    """Whether a complaint grows: said more often in the last seven days than in the seven before, and not by chance."""
+    return recent > before and recent >= LEAST_GROWTH
+
+
+def growing(recent: ColumnElement[int], before: ColumnElement[int]) -> ColumnElement[bool]:
+    """`is_growing` as a condition."""
+    return (recent > before) & (recent >= LEAST_GROWTH)
 
 
 def growth(now: datetime) -> Subquery:

@@ -37,7 +37,7 @@ from feedback_loop.complaints.models import (
     Vector,
 )
 from feedback_loop.db import Sessions, reading
-from feedback_loop.jobs.claims import Claim, claim, give_back, still_ours, take_lease
+from feedback_loop.jobs.claims import Claim, all_still_ours, claim, give_back, take_lease
 from feedback_loop.responses.models import Answer
 from feedback_loop.surveys.models import Survey
 from feedback_loop.surveys.scales import SCALES
@@ -159,7 +159,10 @@ def write_statements(
     now: datetime,
 ) -> int:
     """Replace the statements of each answer that is still ours, and count the touched complaints again."""
-    ours = {each.id for each in claims if still_ours(session, Answer, each, {"analysed_at": now})}
+    ours = all_still_ours(session, Answer, claims)
+    if not ours:
+        return 0
+    session.execute(update(Answer), [{"id": id, "analysed_at": now, "claimed_until": None} for id in sorted(ours)])
     places = select(Statement.complaint_id).where(Statement.answer_id.in_(ours)).distinct()
     touched = {place for place in session.scalars(places) if place is not None}
     session.execute(delete(Statement).where(Statement.answer_id.in_(ours)))

@@ -352,8 +352,9 @@ def run_demo(out: Console, bind: str | None) -> int:
                     f"Sign in   {company.LEAD.email}\nPassword  {demo.password}\n\n"
                     f"Admin     ada@fernhill.example, the same password\n"
                     f"Survey    {url}/s/help-centre\n"
-                    f"Mailbox   {url}/demo/mailbox  (what customers got; nothing leaves this machine)\n\n"
-                    "Ctrl-C stops it and removes everything.",
+                    f"Mailbox   {url}/demo/mailbox\n\n"
+                    "The mailbox holds what customers got; nothing leaves this machine.\n"
+                    "Ctrl-C stops the demo and removes everything.",
                     title=company.NAME,
                     expand=False,
                 )

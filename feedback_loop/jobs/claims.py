@@ -90,6 +90,17 @@ def still_ours(session: Session, model: Any, claim: Claim, values: dict[str, Any
     return bool(result.rowcount)  # type: ignore[attr-defined]
 
 
+def all_still_ours(session: Session, model: Any, claims: Sequence[Claim]) -> set[int]:
+    """Which of many claimed rows are still ours, locked until the transaction ends; for writing them in one go.
+
+    Returns:
+        Their ids. Write `claimed_until=None` with the rest to let them go.
+    """
+    fences = {each.id: each.fence for each in claims}
+    rows = session.execute(select(model.id, model.fence).where(model.id.in_(fences)).with_for_update())
+    return {row.id for row in rows if fences[row.id] == row.fence}
+
+
 def take_lease(session: Session, name: str, now: datetime, lease: timedelta, holder: str = WORKER) -> bool:
     """Take or prolong a named right. Commit to make it hold.
 

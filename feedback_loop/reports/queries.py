@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session, joinedload
 
 from feedback_loop.accounts.models import Team
 from feedback_loop.actions.models import ActionItem, Closure, Status
-from feedback_loop.actions.queries import is_overdue, listed
+from feedback_loop.actions.queries import is_listed, is_overdue, listed
 from feedback_loop.complaints.models import Complaint, ComplaintState, Refine, Statement
-from feedback_loop.complaints.queries import growth, last_refine, pool_size
+from feedback_loop.complaints.queries import growing, growth, is_growing, last_refine, pool_size
 from feedback_loop.followups.models import Fixed, FollowUp, Verdict
 from feedback_loop.followups.verdict import Tally
 from feedback_loop.notifications.models import Notification, NotificationState
@@ -100,7 +100,7 @@ class Listed:
     @property
     def is_growing(self) -> bool:
         """Whether it was said more often in the last seven days than in the seven before."""
-        return self.recent > self.before
+        return is_growing(self.recent, self.before)
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ def count_items(session: Session, conditions: Sequence[ColumnElement[bool]], by_
         select(func.count())
         .select_from(ActionItem)
         .join(Complaint, Complaint.id == ActionItem.complaint_id)
-        .where(Complaint.state == ComplaintState.ACTIVE, *conditions)
+        .where(is_listed(), *conditions)
     )
     if not number:
         return Count(0, [])
@@ -198,7 +198,7 @@ def count_growing(session: Session, now: datetime, ours: Sequence[ColumnElement[
     rows: Select[Any] = (
         select(Complaint, weeks.c.recent, weeks.c.before)
         .join(weeks, weeks.c.complaint_id == Complaint.id)
-        .where(Complaint.state == ComplaintState.ACTIVE, weeks.c.recent > weeks.c.before)
+        .where(Complaint.state == ComplaintState.ACTIVE, growing(weeks.c.recent, weeks.c.before))
     )
     if ours:
         rows = rows.join(ActionItem, ActionItem.complaint_id == Complaint.id).where(*ours)
@@ -295,7 +295,7 @@ def complaints(session: Session, wanted: ComplaintFilter, now: datetime, page: i
     """A page of active complaints with their action items."""
     weeks = growth(now)
     recent, before = func.coalesce(weeks.c.recent, 0), func.coalesce(weeks.c.before, 0)
-    conditions: list[ColumnElement[bool]] = [Complaint.state == ComplaintState.ACTIVE]
+    conditions: list[ColumnElement[bool]] = [is_listed()]
     if wanted.text:
         number = complaint_number(wanted.text)
         named = contains(Complaint.name, wanted.text)
@@ -312,7 +312,7 @@ def complaints(session: Session, wanted: ComplaintFilter, now: datetime, page: i
     if wanted.status is not None:
         conditions.append(ActionItem.status == wanted.status)
     if wanted.growing:
-        conditions.append(recent > before)
+        conditions.append(growing(recent, before))
     query = (
         select(Complaint, ActionItem, recent.label("recent"), before.label("before"))
         .outerjoin(ActionItem, ActionItem.complaint_id == Complaint.id)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from feedback_loop import tokens
 from feedback_loop.analysis.redaction import Redaction, redact
 from feedback_loop.db import Sessions, clean_text
-from feedback_loop.jobs.claims import Claim, claim, still_ours
+from feedback_loop.jobs.claims import Claim, all_still_ours, claim
 from feedback_loop.responses.models import Answer, Customer, Invitation, RawComment
 from feedback_loop.responses.queries import customer_by_email
 from feedback_loop.responses.raw import RawTextUnreadable, seal, unseal
@@ -146,14 +146,22 @@ def redact_pending(sessions: Sessions, settings: Settings, now: datetime, limit:
             text = ""  # the comment is lost with its key; the score still counts
         done.append((each, redact(text, settings.phone_region or None)))
     with sessions.begin() as session:
-        for each, redaction in done:
-            values = {
+        ours = all_still_ours(session, Answer, claims)
+        values = [
+            {
+                "id": each.id,
                 "comment": redaction.text,
                 "redactions": [found.kind for found in redaction.found],
                 "redacted_at": now,
+                "claimed_until": None,
             }
-            if still_ours(session, Answer, each, values) and settings.raw_text_days == 0:
-                session.execute(delete(RawComment).where(RawComment.answer_id == each.id))
+            for each, redaction in done
+            if each.id in ours
+        ]
+        if values:
+            session.execute(update(Answer), values)
+        if settings.raw_text_days == 0:
+            session.execute(delete(RawComment).where(RawComment.answer_id.in_(ours)))
     return len(done)
 
 

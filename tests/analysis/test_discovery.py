@@ -168,7 +168,9 @@ def test_normal_form_ignores_case_spaces_and_punctuation() -> None:
 
 def test_settings_pass_smoothly_from_small_to_large() -> None:
     thresholds = Thresholds()
-    settings = [settings_for(size, thresholds) for size in (1, 50, 100, 130, 170, 220, 300, 1_000, 3_000, 10_000, 10**6)]
+    settings = [
+        settings_for(size, thresholds) for size in (1, 50, 100, 130, 170, 220, 300, 1_000, 3_000, 10_000, 10**6)
+    ]
     assert settings[0].edge == settings[2].edge == thresholds.small_edge
     assert settings[6].edge == settings[-1].edge == thresholds.edge
     assert settings[6].resolution == thresholds.resolution

@@ -58,7 +58,8 @@ def test_filters_live_in_the_address(
     survey = make.survey()
     label, charged = make.complaint("Label does not print"), make.complaint("Charged 100% more")
     make.statement(label, said_at=utc_now() - timedelta(days=10))
-    make.statement(charged, survey=survey, said_at=utc_now() - timedelta(days=1))
+    for hours in (1, 2, 3):
+        make.statement(charged, survey=survey, said_at=utc_now() - timedelta(hours=hours))
     make.item(label, cast.delivery)
     make.item(charged, cast.payments, status=Status.VERIFIED)
     session.commit()
@@ -68,6 +69,21 @@ def test_filters_live_in_the_address(
     assert {name for name in ("Label does not print", "Charged 100% more") if name in words(response)} == found
     if not found:
         assert "No complaint fits these filters." in words(response)
+
+
+def test_a_complaint_whose_statements_moved_elsewhere_leaves_the_list_unless_somebody_took_it_on(
+    client: FlaskClient, cast: Cast, make: Make, session: Session
+) -> None:
+    untouched, taken_on = make.complaint("Untouched", statement_count=0), make.complaint("Taken on", statement_count=0)
+    make.item(untouched, cast.delivery)
+    make.item(taken_on, cast.delivery, status=Status.IN_PROGRESS)
+    session.commit()
+    sign_in(client, cast.vera)
+    for path in ("/complaints", "/actions?scope=all"):
+        page = words(client.get(path))
+        assert "Untouched" not in page
+        assert "Taken on" in page
+    assert client.get(f"/complaints/{untouched.id}").status_code == 200, "its number still leads to it"
 
 
 @pytest.mark.parametrize(("sort", "first"), [("people", "Old"), ("newest", "Fresh"), ("growing", "Fresh")])
@@ -142,7 +158,7 @@ def test_a_complaint_says_what_is_said_and_what_is_done(
     response = client.get(f"/complaints/{complaint.id}")
     page = words(response)
     assert "1 person said this since" in page
-    assert "Growing: 1 in the last seven days, 0 in the seven before." in page
+    assert "Not growing: 1 in the last seven days, 0 in the seven before." in page, "one voice is no trend"
     assert "Team Delivery Owner Omar" in page
     assert "Next Fix it, then close it and tell people" in page
     assert f"/actions/{item.id}" in links(response)

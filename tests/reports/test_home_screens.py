@@ -50,12 +50,13 @@ def test_home_counts_what_needs_somebody_and_names_it(
     item(make, "Closed in time", team=cast.delivery, status=Status.CLOSED, due_at=utc_now() - timedelta(days=1))
     item(make, "Back again", team=cast.payments, status=Status.REOPENED)
     growing = make.complaint("Louder")
-    make.statement(growing, said_at=utc_now() - timedelta(days=1))
+    for hours in (1, 2, 3):
+        make.statement(growing, said_at=utc_now() - timedelta(hours=hours))
     session.commit()
     sign_in(client, cast.lena)
     page = words(client.get("/"))
     assert "1 new Nobody has taken them on yet. Fresh one 1 anonymous" in page
-    assert "1 growing Said more often than the week before. Louder 1 this week, 0 before" in page
+    assert "1 growing Said more often than the week before. Louder 3 this week, 0 before" in page
     assert "1 overdue Open after their due date. Late one due" in page
     assert "1 came back Closed once, but not fixed. Back again" in page
     assert "Closed in time" not in page
