@@ -1,0 +1,187 @@
+"""The journeys of a customer and an owner in a real browser, with axe looking at each page."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from flask import Flask
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from sqlalchemy import select
+from werkzeug.serving import make_server
+
+from feedback_loop import pipeline
+from feedback_loop.actions.models import ActionItem, Status
+from feedback_loop.db import Sessions, reading
+from feedback_loop.demo.play import find_mail
+from feedback_loop.pipeline import Context
+from feedback_loop.responses.models import Answer, Customer
+from feedback_loop.settings import Settings
+from feedback_loop.surveys.models import ScaleName
+from tests.conftest import IN_CI
+from tests.factories import PASSWORD, Cast, Make
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+# Pages do not differ between databases; one is enough here.
+pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        if IN_CI:
+            pytest.fail("Chromium is missing: .ci/run installs it.")
+        pytest.skip("install Chromium to run the browser journeys")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def site(app: Flask) -> Iterator[str]:
+    """The application on a port of its own, with its form tokens in force."""
+    app.config["WTF_CSRF_ENABLED"] = True
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return replace(settings, mail_transport="mailbox")
+
+
+@pytest.fixture
+def phone(browser: Browser) -> Iterator[BrowserContext]:
+    """A small screen without JavaScript."""
+    context = browser.new_context(viewport={"width": 360, "height": 740}, java_script_enabled=False)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def desk(browser: Browser) -> Iterator[Page]:
+    """A large screen with JavaScript; an error in the console fails the test."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    yield page
+    context.close()
+    assert errors == []
+
+
+def check(browser: Browser, page: Page) -> None:
+    """No finding of axe on this page, in light and dark, looked at in a context in which scripts may run."""
+    context = browser.new_context(viewport=page.viewport_size)
+    context.add_cookies(page.context.cookies())  # type: ignore[arg-type]
+    twin = context.new_page()
+    twin.goto(page.url)
+    for scheme in ("light", "dark"):
+        twin.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        found = Axe().run(twin).response["violations"]
+        assert [(each["id"], each["nodes"][0]["html"]) for each in found] == [], f"{page.url} in {scheme}"
+    width = twin.evaluate("document.documentElement.scrollWidth")
+    assert width <= page.viewport_size["width"], f"{page.url} scrolls sideways"  # type: ignore[index]
+    context.close()
+
+
+def test_a_customer_answers_on_a_phone_without_javascript(
+    browser: Browser, phone: BrowserContext, site: str, make: Make, sessions: Sessions
+) -> None:
+    make.survey("order-delivered", ScaleName.CSAT)
+    make.session.commit()
+    page = phone.new_page()
+    page.goto(f"{site}/s/order-delivered")
+    check(browser, page)
+    page.get_by_role("radio", name="Dissatisfied", exact=True).check()
+    page.get_by_label("What went wrong?").fill("Soaked box, call me on +44 20 7946 0123.")
+    page.get_by_label("Your mail address").fill("not an address")
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator("main")).to_contain_text("address")
+    expect(page.get_by_label("What went wrong?")).to_have_value("Soaked box, call me on +44 20 7946 0123.")
+    page.get_by_label("Your mail address").fill("maya@example.com")
+    page.get_by_role("button", name="Send").click()
+    page.wait_for_url(re.compile("/thanks$"))
+    check(browser, page)
+    assert phone.cookies() == []
+    with reading(sessions) as session:
+        answer = session.scalars(select(Answer)).one()
+        assert answer.score == 2
+        assert session.scalars(select(Customer.email)).one() == "maya@example.com"
+
+
+def test_an_owner_closes_and_a_customer_reopens(
+    browser: Browser, desk: Page, phone: BrowserContext, site: str, make: Make, cast: Cast,
+    sessions: Sessions, settings: Settings,
+) -> None:  # fmt: skip
+    item = make.raised_item(2, cast.delivery, "Parcel left in the rain")
+    maya = make.customer("Maya Lind", "maya@example.com")
+    make.statement(item.complaint, "My parcel stood in the rain.", customer=maya)
+    make.session.commit()
+    desk.goto(site)
+    desk.get_by_label("Email").fill(cast.omar.email)
+    desk.get_by_label("Password").fill(PASSWORD)
+    desk.keyboard.press("Enter")
+    expect(desk.get_by_role("heading", name="What needs you today?")).to_be_visible()
+    check(browser, desk)
+    for path in ("/complaints", f"/complaints/{item.complaint_id}", "/complaints/pool", "/actions", "/surveys"):
+        desk.goto(site + path)
+        check(browser, desk)
+    desk.goto(f"{site}/actions/{item.id}")
+    desk.get_by_role("button", name="Take it on").click()
+    desk.get_by_role("link", name=re.compile("Close and tell 3 people")).click()
+    check(browser, desk)
+    desk.get_by_label(re.compile("^Fixed")).check()
+    desk.get_by_label("Root cause").fill("Drivers had no cover.")
+    desk.get_by_label("What was done").fill("Bought rain covers.")
+    desk.get_by_label("Statement to customers").press_sequentially("Every driver has a rain cover now.")
+    expect(desk.locator("pre.mail")).to_contain_text("Every driver has a rain cover now.")
+    desk.get_by_role("button", name=re.compile("Close and tell 3 people")).click()
+    expect(desk.locator("main")).to_contain_text("3 people")
+    check(browser, desk)
+
+    assert pipeline.send_mail(Context(settings, sessions)) == 3
+    mail = find_mail(settings.mailbox_folder, "maya@example.com")
+    assert "My parcel stood in the rain." in mail
+    link = re.search(r"http://localhost(/f/\S+\?answer=no)", mail)
+    assert link
+    page = phone.new_page()
+    page.goto(site + link.group(1))
+    check(browser, page)
+    with reading(sessions) as session:
+        assert session.get_one(ActionItem, item.id).status == Status.CLOSED, "opening the page records nothing"
+    page.get_by_role("button", name="Send").click()
+    page.wait_for_url(re.compile("/thanks$"))
+    check(browser, page)
+    desk.goto(f"{site}/actions/{item.id}")
+    expect(desk.locator("main")).to_contain_text("Reopened")
+    expect(desk.locator("main")).to_contain_text("Not fixed: 0 of 1 who answered said it is fixed (3 were asked).")
+
+
+def test_the_single_keys_lead_through_the_site(desk: Page, site: str, make: Make, cast: Cast) -> None:
+    desk.goto(f"{site}/sign-in")
+    desk.get_by_label("Email").fill(cast.vera.email)
+    desk.get_by_label("Password").fill(PASSWORD)
+    desk.keyboard.press("Enter")
+    desk.wait_for_url(f"{site}/")
+    desk.keyboard.press("g")
+    desk.keyboard.press("c")
+    desk.wait_for_url(f"{site}/complaints")
+    desk.keyboard.press("?")
+    expect(desk.get_by_role("dialog")).to_be_visible()
+    desk.keyboard.press("Escape")
+    expect(desk.get_by_role("dialog")).not_to_be_visible()
