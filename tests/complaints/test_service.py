@@ -1,0 +1,142 @@
+"""From answers to statements to complaints, with the toy model."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+from sqlalchemy import select
+
+from feedback_loop import pipeline
+from feedback_loop.complaints.due import decide
+from feedback_loop.complaints.models import Complaint, Statement, StatementKind, StatementRole, Vector
+from feedback_loop.db import Sessions, reading
+from feedback_loop.pipeline import Context
+from feedback_loop.responses.service import record_answer
+from feedback_loop.settings import Settings
+from feedback_loop.surveys.models import Survey
+from tests.factories import Make
+
+ZIPS = [
+    "The zip of my rucksack broke",
+    "My rucksack zip broke again",
+    "Broken rucksack zip, second one",
+    "Rucksack zip broke",
+]
+REFUNDS = [
+    "Still waiting for my refund",
+    "My refund has not come, waiting",
+    "Refund not here, waiting for weeks",
+    "Waiting for refund",
+]
+
+
+class Loop:
+    """Hears texts and understands them."""
+
+    def __init__(self, make: Make, sessions: Sessions, settings: Settings, now: datetime) -> None:
+        self.make, self.sessions, self.now = make, sessions, now
+        self.context = Context(settings, sessions, lambda: now)
+        self.survey: Survey = make.survey()
+        make.session.commit()
+
+    def hear(self, *texts: str, **values: object) -> None:
+        given = {"customer": None, "invitation": None, "score": 0, "external_id": None} | values
+        with self.sessions.begin() as session:
+            for text in texts:
+                record_answer(
+                    session, self.survey, comment=text, context={}, answered_at=self.now, now=self.now,
+                    settings=self.context.settings, **given,  # type: ignore[arg-type]
+                )  # fmt: skip
+        pipeline.understand(self.context)
+
+    def statements(self) -> list[Statement]:
+        with reading(self.sessions) as session:
+            return list(session.scalars(select(Statement).order_by(Statement.id)))
+
+
+@pytest.fixture
+def loop(make: Make, sessions: Sessions, settings: Settings, now: datetime) -> Loop:
+    return Loop(make, sessions, settings, now)
+
+
+def test_praise_and_non_answers_are_kept_and_never_grouped(loop: Loop) -> None:
+    loop.hear("n/a", "Great service, thank you!", score=1)
+    loop.hear(*ZIPS, *REFUNDS)
+    pipeline.refine_now(loop.context)
+    kinds = {said.text: said for said in loop.statements()}
+    assert kinds["n/a"].kind == StatementKind.NON_ANSWER
+    assert kinds["Great service, thank you!"].kind == StatementKind.PRAISE
+    assert kinds["n/a"].complaint_id is None
+    assert kinds[ZIPS[0]].complaint_id is not None
+
+
+def test_a_new_statement_finds_its_complaint_at_once_and_says_why(loop: Loop) -> None:
+    loop.hear(*ZIPS, *REFUNDS)
+    pipeline.refine_now(loop.context)
+    loop.hear("The rucksack zip broke")
+    said = loop.statements()[-1]
+    assert said.complaint_id == loop.statements()[0].complaint_id
+    assert said.reason
+    assert 0 < (said.confidence or 0) <= 1
+    with reading(loop.sessions) as session:
+        complaint = session.get_one(Complaint, said.complaint_id)
+        assert complaint.statement_count == len(ZIPS) + 1
+        assert complaint.anonymous_count == len(ZIPS) + 1
+
+
+def test_equal_texts_share_a_vector_and_a_complaint(loop: Loop) -> None:
+    loop.hear(*ZIPS, ZIPS[0].upper(), ZIPS[0], *REFUNDS)
+    pipeline.refine_now(loop.context)
+    same = [said for said in loop.statements() if said.text.casefold() == ZIPS[0].casefold()]
+    assert len(same) == 3
+    assert len({said.vector_id for said in same}) == len({said.complaint_id for said in same}) == 1
+    with reading(loop.sessions) as session:
+        assert session.query(Vector).count() == len(ZIPS) + len(REFUNDS)
+
+
+def test_a_comment_with_two_problems_belongs_to_two_complaints(loop: Loop) -> None:
+    loop.hear(*ZIPS, *REFUNDS)
+    pipeline.refine_now(loop.context)
+    zips, refunds = loop.statements()[0].complaint_id, loop.statements()[len(ZIPS)].complaint_id
+    loop.hear("The zip of my rucksack broke, the rucksack zip broke. I am still waiting for my refund here.")
+    main, *parts = loop.statements()[len(ZIPS) + len(REFUNDS) :]
+    found = {main.complaint_id, *(part.complaint_id for part in parts if part.complaint_id)}
+    assert main.role == StatementRole.MAIN
+    assert found == {zips, refunds}
+
+
+def test_a_changed_answer_replaces_its_statements(loop: Loop, make: Make) -> None:
+    invitation, _ = make.invitation(loop.survey)
+    make.session.commit()
+    loop.hear(ZIPS[0], invitation=invitation, customer=invitation.customer)
+    loop.hear(REFUNDS[0], invitation=invitation, customer=invitation.customer)
+    assert [said.text for said in loop.statements()] == [REFUNDS[0]]
+
+
+def test_personal_details_reach_no_statement(loop: Loop) -> None:
+    loop.hear("Write to maya.lind@example.com, my card is 4111 1111 1111 1111 and nothing works")
+    (said,) = [each for each in loop.statements() if each.role == StatementRole.MAIN]
+    assert "maya" not in said.text
+    assert "4111" not in said.text
+    assert "nothing works" in said.text
+
+
+@pytest.mark.parametrize(
+    ("new", "known", "waiting", "minutes", "due"),
+    [
+        (4, 0, False, None, False),
+        (5, 0, False, None, True),  # the first complaints come as soon as the first answers are analysed
+        (500, 0, True, None, False),  # an import is still being analysed
+        (50, 1000, False, 5, False),  # too soon
+        (50, 1000, False, 20, True),
+        (5, 1000, False, 20, False),  # too little is new
+        (1, 1000, False, 2000, True),  # a day has passed
+        (0, 1000, False, 2000, False),
+    ],
+)
+def test_when_a_refine_is_due(new: int, known: int, waiting: bool, minutes: int | None, due: bool) -> None:
+    from datetime import timedelta
+
+    since_last = None if minutes is None else timedelta(minutes=minutes)
+    assert decide(new, known, waiting, since_last, timedelta(minutes=15)) == due
