@@ -264,7 +264,7 @@ def analyse() -> None:
 def refine(seed: int) -> None:
     """Look for new complaints now, and let statements move where they clearly belong elsewhere."""
     from feedback_loop import pipeline
-    from feedback_loop.complaints.service import RefineRunning
+    from feedback_loop.complaints.service.refine import RefineRunning
 
     context = pipeline.Context(settings_or_fail(), open_database(settings_or_fail()))
     with bar(TextColumn("{task.percentage:>3.0f} %")) as progress:
@@ -330,7 +330,8 @@ def demo(check: bool, bind: str | None) -> None:
 
     Everything lies in a temporary folder that is removed at the end; no mail leaves this machine.
     """
-    from feedback_loop.demo.play import DemoFailed, check_demo, run_demo
+    from feedback_loop.demo.play import DemoFailed, run_demo
+    from feedback_loop.demo.walk import check_demo
 
     try:
         if check:

@@ -64,7 +64,7 @@ def redact(context: Context) -> int:
 
 def analyse(context: Context, progress: Callable[[int], None] | None = None) -> int:
     """Turn redacted answers into statements and assign these to known complaints."""
-    from feedback_loop.complaints.service import analyse_pending
+    from feedback_loop.complaints.service.analyse import analyse_pending
 
     count = 0
     while context.any(Answer.redacted_at.is_not(None), Answer.analysed_at.is_(None)):
@@ -95,7 +95,7 @@ def understand(context: Context) -> int:
 
 def refine_now(context: Context, seed: int = 1, progress: Callable[[str, float], None] | None = None) -> Refine | None:
     """Refine, then give new complaints their action items."""
-    from feedback_loop.complaints.service import refine
+    from feedback_loop.complaints.service.refine import refine
 
     run = refine(context.sessions, context.embedder, context.clock, seed, progress)
     open_items(context)
@@ -111,7 +111,7 @@ def refine_when_due(context: Context) -> int:
         due = refine_is_due(session, context.clock(), gap)
     if not due:
         return 0
-    from feedback_loop.complaints.service import RefineRunning
+    from feedback_loop.complaints.service.refine import RefineRunning
 
     try:
         return 1 if refine_now(context) else 0

@@ -18,7 +18,7 @@ from werkzeug.serving import make_server
 from feedback_loop import pipeline
 from feedback_loop.actions.models import ActionItem, Status
 from feedback_loop.db import Sessions, reading
-from feedback_loop.demo.play import find_mail
+from feedback_loop.demo.walk import find_mail
 from feedback_loop.pipeline import Context
 from feedback_loop.responses.models import Answer, Customer
 from feedback_loop.settings import Settings

@@ -235,7 +235,7 @@ def test_complaint_numbers_are_permanent_across_refines(
 def test_a_second_worker_does_not_refine_at_the_same_time(
     make: Make, sessions: Sessions, settings: Settings, now: datetime
 ) -> None:
-    from feedback_loop.complaints.service import REFINE, RefineRunning
+    from feedback_loop.complaints.service.refine import REFINE, RefineRunning
     from feedback_loop.jobs.claims import take_lease
 
     context = Context(settings, sessions, lambda: now)
@@ -248,7 +248,7 @@ def test_a_second_worker_does_not_refine_at_the_same_time(
 def test_a_refine_that_breaks_off_changes_nothing(
     make: Make, sessions: Sessions, settings: Settings, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from feedback_loop.complaints import service
+    from feedback_loop.complaints.service import refine
 
     survey = make.survey()
     make.session.commit()
@@ -263,7 +263,7 @@ def test_a_refine_that_breaks_off_changes_nothing(
     def break_off(*_args: object) -> None:
         raise MemoryError("no room")
 
-    monkeypatch.setattr(service, "count_again", break_off)
+    monkeypatch.setattr(refine, "count_again", break_off)
     with pytest.raises(MemoryError):
         pipeline.refine_now(context)
     with reading(sessions) as session:
