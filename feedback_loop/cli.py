@@ -201,7 +201,8 @@ def import_(file: Path, slug: str) -> None:
     """Import answers from a CSV file.
 
     Columns: external_id, customer_email, customer_name, score, comment, answered_at; any other becomes context.
-    Scores as the scale writes them: yes/no, 1-5, 0-10. Importing a file again adds nothing. Bad rows go to
+    Scores as the scale writes them: yes/no, 1-5, 0-10. Importing a file
+    again adds nothing: rows are known by their external_id, or without one by line and content. Bad rows go to
     FILE.rejected.csv with the reason.
     """
     from feedback_loop.responses.importing import Imported, ImportFailed, import_answers

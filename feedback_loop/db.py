@@ -136,11 +136,13 @@ def make_engine(url: str) -> Engine:
         url: An address as SQLAlchemy writes it, `sqlite:///…` or `postgresql+psycopg://…`.
     """
     if make_url(url).get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True)
+        return create_engine(url, pool_pre_ping=True, hide_parameters=True)
     database = make_url(url).database
     if database and database != ":memory:":
         Path(database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, module=sqlite_driver(), connect_args={"timeout": 30, "check_same_thread": False})
+    # Errors are logged and stored; what customers typed must not be in them.
+    options = {"timeout": 30, "check_same_thread": False}
+    engine = create_engine(url, module=sqlite_driver(), connect_args=options, hide_parameters=True)
     writers = threading.Lock()
 
     @event.listens_for(engine, "connect")

@@ -158,6 +158,7 @@ def evaluate(
         engine.dispose()
     groups = np.array([found.get(i, 0) for i in range(len(texts))], dtype=np.int64)
     figures: dict[str, Any] = {"texts": len(texts), **score(labels, groups)}
+    figures |= {name: int(figures[name]) for name in ("groups", "labels")}
     figures["seconds"] = {step: round(value, 2) for step, value in seconds.items()}
     figures["peak_mb"] = round(peak_mb(), 1)
     if batches > 1:

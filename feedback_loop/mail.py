@@ -45,7 +45,11 @@ class Refused(NotSent):
 
 
 class ChannelDown(NotSent):
-    """The server takes no mail of ours at all just now; no recipient is to blame."""
+    """The server takes no more mail of ours just now, and this mail may be why."""
+
+
+class Unreachable(ChannelDown):
+    """The server is not there or does not let us in; no mail is to blame."""
 
 
 class Transport(Protocol):
@@ -101,10 +105,17 @@ def as_email(message: Message, sender: str, now: datetime) -> EmailMessage:
         message: What to send.
         sender: `Name <address>`.
         now: Becomes the Date header.
+
+    Raises:
+        Refused: No mail can be written to this address.
     """
     email = EmailMessage()
     email["From"] = formataddr(parseaddr(sender))
-    email["To"] = formataddr((" ".join(message.name.split()), message.address))
+    try:
+        email["To"] = formataddr((" ".join(message.name.split()), message.address))
+    except (ValueError, AttributeError, LookupError) as error:
+        # The standard library's parser meets odd and non-ASCII addresses with errors of many kinds.
+        raise Refused(f"No mail can be written to this address ({type(error).__name__}).") from error
     email["Subject"] = message.subject
     email["Date"] = format_datetime(now)
     if message.message_id:
@@ -145,7 +156,7 @@ class SmtpTransport:
         """The open connection, made when there is none.
 
         Raises:
-            ChannelDown: The server cannot be reached or does not let us in.
+            Unreachable: The server cannot be reached or does not let us in.
         """
         if self.server is not None:
             return self.server
@@ -163,21 +174,21 @@ class SmtpTransport:
             if it.smtp_user:
                 server.login(it.smtp_user, it.smtp_password)
         except (smtplib.SMTPException, OSError) as error:
-            raise ChannelDown(f"{it.smtp_host}:{it.smtp_port}: {error}") from error
+            raise Unreachable(f"{it.smtp_host}:{it.smtp_port}: {error}") from error
         self.server = server
         return server
 
     def send(self, message: Message, now: datetime) -> None:
         """Hand one mail over; see `Transport.send`."""
-        server = self.connected()
         email = as_email(message, self.settings.mail_from, now)
+        server = self.connected()
         try:
             server.send_message(email, parseaddr(self.settings.mail_from)[1], [message.address])
         except smtplib.SMTPRecipientsRefused as error:
             code, text = next(iter(error.recipients.values()))
             raise outcome(code, text, blames_recipient=True) from error
         except smtplib.SMTPSenderRefused as error:
-            raise ChannelDown(f"{error.smtp_code} {said(error.smtp_error)}") from error
+            raise Unreachable(f"{error.smtp_code} {said(error.smtp_error)}") from error
         except smtplib.SMTPDataError as error:
             raise outcome(error.smtp_code, error.smtp_error, blames_recipient=False) from error
         except smtplib.SMTPNotSupportedError as error:
@@ -196,15 +207,15 @@ def said(text: bytes | str) -> str:
 def outcome(code: int, text: bytes | str, *, blames_recipient: bool) -> NotSent:
     """What a server's refusal means.
 
-    4xx means later. 5.7.x is about us, the sender (policy, authentication), whoever the recipient is; any other 5xx
-    is final.
+    4xx means later. After the message, 421 and 5.7.x (policy, authentication) are about us, the sender; at a recipient,
+    5.7.x may be that recipient's own rule, so this one mail is tried again later and no other waits for it. Any other
+    5xx is final.
     """
     words = f"{code} {said(text)}"[:400]
-    if 400 <= code < 500:
-        return ChannelDown(words) if code == 421 else TryLater(words)
-    if code in {530, 535} or "5.7." in words:
-        return ChannelDown(words)
-    return Refused(words) if blames_recipient or code >= 500 else TryLater(words)
+    about_us = code in {421, 530, 535} or "5.7." in words
+    if about_us:
+        return TryLater(words) if blames_recipient and code != 421 else ChannelDown(words)
+    return TryLater(words) if 400 <= code < 500 else Refused(words)
 
 
 class MailboxTransport:

@@ -6,8 +6,9 @@ look; a job that got lost therefore loses no work. Reading `STEPS` from top to b
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -37,6 +38,7 @@ class Context:
     settings: Settings
     sessions: Sessions
     clock: Callable[[], datetime] = utc_now
+    stop: threading.Event = field(default_factory=threading.Event)  # set when the worker is to end
 
     @cached_property
     def embedder(self) -> Embedder:
@@ -54,7 +56,7 @@ class Context:
 def redact(context: Context) -> int:
     """Blank out personal details in new answers."""
     count = 0
-    while context.any(Answer.redacted_at.is_(None)):
+    while not context.stop.is_set() and context.any(Answer.redacted_at.is_(None)):
         done = redact_pending(context.sessions, context.settings, context.clock())
         if not done:
             break  # the rest is claimed by another worker
@@ -67,7 +69,8 @@ def analyse(context: Context, progress: Callable[[int], None] | None = None) -> 
     from feedback_loop.complaints.service.analyse import analyse_pending
 
     count = 0
-    while context.any(Answer.redacted_at.is_not(None), Answer.analysed_at.is_(None)):
+    waiting = (Answer.redacted_at.is_not(None), Answer.analysed_at.is_(None))
+    while not context.stop.is_set() and context.any(*waiting):
         done = analyse_pending(context.sessions, context.embedder, context.clock)
         if not done:
             break
@@ -124,7 +127,7 @@ def send_mail(context: Context) -> int:
     due = (Notification.state == NotificationState.PENDING, Notification.next_at <= context.clock())
     if not context.any(*due):
         return 0
-    return drain_outbox(context.sessions, context.settings, context.clock).sent
+    return drain_outbox(context.sessions, context.settings, context.clock, stop=context.stop.is_set).sent
 
 
 def verdicts(context: Context) -> int:

@@ -14,6 +14,7 @@ from types import FrameType
 log = logging.getLogger(__name__)
 
 GRACE = 20  # seconds to finish what is being done
+TOO_SOON = 15  # seconds; who ends sooner never came up (a taken port takes the web server some seconds to give up)
 RESTART_PAUSE = 2  # seconds; a process that dies at once must not spin
 
 
@@ -60,7 +61,7 @@ def supervise(
             for name, process in running.items():
                 if process.poll() is None or stopping:
                     continue
-                if time.monotonic() - started[name] < 2 * RESTART_PAUSE:
+                if time.monotonic() - started[name] < TOO_SOON:
                     log.error("The %s process ended right after its start; see its message above.", name)
                     stopping, code = True, 1
                     break

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import signal
-import threading
 from datetime import UTC, datetime, timedelta
 from types import FrameType
 
@@ -64,16 +63,15 @@ def start_clock(context: Context) -> BackgroundScheduler:
 
 def run(context: Context) -> None:
     """Work until SIGINT or SIGTERM, then finish what is being done and stop."""
-    stop = threading.Event()
 
     def asked(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
+        context.stop.set()
 
     signal.signal(signal.SIGINT, asked)
     signal.signal(signal.SIGTERM, asked)
     scheduler = start_clock(context)
     log.info("The worker looks for work in %s.", context.settings.database_url.partition("://")[0])
-    while not stop.wait(1):
+    while not context.stop.wait(1):
         pass
     log.info("The worker stops when the steps it is in are done.")
     scheduler.shutdown(wait=True)

@@ -29,7 +29,10 @@ def local_path(target: str | None) -> str:
     Browsers read a backslash as a slash and drop control characters: `/\\evil.example` would leave the site.
     """
     target = target or ""
-    parts = urlsplit(target)
+    try:
+        parts = urlsplit(target)
+    except ValueError:
+        return "/"
     is_local = target.startswith("/") and not target.startswith("//") and not parts.netloc and not parts.scheme
     return target if is_local and "\\" not in target and target.isprintable() else "/"
 

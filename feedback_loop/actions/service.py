@@ -211,14 +211,15 @@ def reopen(session: Session, item: ActionItem, reason: str, by: User | None, now
         Refused: The item is not closed.
     """
     demand(item, "reopen")
+    item.status = Status.REOPENED
+    item.reopened_count += 1
+    session.flush()  # the item first, then its notifications: the order in which customers' answers lock them, too
     closure = latest_closure(session, item)
     unsent = 0
     if closure is not None:
         unsent = cancel(session, closure.event, "The closing was taken back before this was sent.")
         if by is not None:
             closure.withdrawn_at = now
-    item.status = Status.REOPENED
-    item.reopened_count += 1
     text = reason.strip() + (f" {unsent} not yet sent will not be sent." if unsent else "")
     note(session, item, "reopened", text, by, now, unsent=unsent)
 

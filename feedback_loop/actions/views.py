@@ -189,7 +189,7 @@ def preview(item_id: int) -> Reply:
 def after_closing(told: int) -> str:
     """What is said after closing: who is told, and until when it can be undone."""
     if not told:
-        return "Closed. Nobody left an address, so nobody is told."
+        return "Closed. Nobody can be told: they left no address, or asked for no mail."
     hold = settings().hold_minutes
     people = plural(told, "person", "people")
     if not hold:

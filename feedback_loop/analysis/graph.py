@@ -169,8 +169,9 @@ class GraphClusterer:
         groups = communities(n, links, current, settings.resolution, self.seed)
         placed = match(groups, current, weights)[groups]
         placed = merged(placed, given, settings.merge)
+        placed = self._without_small(placed, weights, current)
         placed = self._hold(vectors, placed, current)
-        placed = self._without_small(placed, weights)
+        placed = self._without_small(placed, weights, current)  # a new group may have been held back to too few
         self._publish(placed, vectors, links)
         self.seconds_ = time.perf_counter() - began
         return self
@@ -206,12 +207,18 @@ class GraphClusterer:
         placed[moved[stay]] = current[moved[stay]]
         return placed
 
-    def _without_small(self, placed: NDArray[np.int64], weights: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Groups of too few statements go to the pool; a known complaint stays, however small."""
+    def _without_small(
+        self, placed: NDArray[np.int64], weights: NDArray[np.int64], current: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        """Groups of too few statements go to the pool; a known complaint stays, however small.
+
+        Nobody leaves a complaint that still exists for the pool: what was said there once was close enough.
+        """
         names, inverse = np.unique(placed, return_inverse=True)
         sizes = np.bincount(inverse, weights=weights)
         small = (sizes < self.thresholds.smallest_group) & (names < 0)
-        return np.where(small[inverse], 0, placed)
+        placed = np.where(small[inverse], 0, placed)
+        return np.where((placed == 0) & (current > 0) & np.isin(current, placed), current, placed)
 
     def _publish(self, placed: NDArray[np.int64], vectors: NDArray[np.float32], links: Links) -> None:
         names = np.unique(placed[placed != 0])

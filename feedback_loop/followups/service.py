@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from feedback_loop.actions.models import ActionItem, Closure, Status
-from feedback_loop.actions.service import reopen, verify
+from feedback_loop.actions.service import latest_closure, reopen, verify
 from feedback_loop.analysis.redaction import redact
 from feedback_loop.followups.models import Fixed, FollowUp, Verdict, VerdictKind
 from feedback_loop.followups.queries import answer_of, tally, verdict_of
@@ -59,6 +59,9 @@ def draw_verdict(session: Session, closure: Closure, item: ActionItem, now: date
     """
     if closure.withdrawn_at is not None or item.status not in (Status.CLOSED, Status.VERIFIED):
         return
+    latest = latest_closure(session, item)
+    if latest is None or latest.id != closure.id:
+        return  # an answer to an old mail says nothing of what was done since
     count = tally(session, closure)
     decision = decide(count, now >= deadline(closure, settings))
     verdict = verdict_of(session, closure)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
+import threading
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, delete, insert, or_, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from feedback_loop.db import Sessions
 from feedback_loop.jobs.models import Lease, Tick
+
+log = logging.getLogger(__name__)
 
 WORKER = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
@@ -120,6 +126,33 @@ def take_lease(session: Session, name: str, now: datetime, lease: timedelta, hol
     except IntegrityError:
         return False
     return True
+
+
+@contextmanager
+def prolonged(
+    sessions: Sessions, name: str, clock: Callable[[], datetime], lease: timedelta, every: timedelta
+) -> Iterator[None]:
+    """Keep a named right while slow work goes on, by prolonging it now and then in a thread of its own.
+
+    A process that dies stops prolonging, and the right is free when the lease ends.
+    """
+    done = threading.Event()
+
+    def prolong() -> None:
+        while not done.wait(every.total_seconds()):
+            try:
+                with sessions.begin() as session:
+                    take_lease(session, name, clock(), lease)
+            except SQLAlchemyError:
+                log.exception("The right “%s” could not be prolonged.", name)
+
+    thread = threading.Thread(target=prolong, name=f"prolongs {name}", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 def give_back(session: Session, name: str, holder: str = WORKER) -> None:

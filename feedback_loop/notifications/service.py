@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import time
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parseaddr
@@ -16,11 +17,13 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from feedback_loop import mail, tokens
-from feedback_loop.db import Sessions
+from feedback_loop.db import Sessions, reading
 from feedback_loop.jobs.claims import Claim, claim, still_ours
 from feedback_loop.notifications.models import Notification, NotificationState, Suppression
 from feedback_loop.notifications.queries import suppressed
 from feedback_loop.settings import Settings
+
+log = logging.getLogger(__name__)
 
 PURPOSE = "notification"
 BATCH = 20
@@ -139,81 +142,120 @@ class Delivery:
 
 
 def drain_outbox(
-    sessions: Sessions, settings: Settings, clock: Any, transport: mail.Transport | None = None
+    sessions: Sessions,
+    settings: Settings,
+    clock: Callable[[], datetime],
+    transport: mail.Transport | None = None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Delivery:
     """Send what is due until nothing is, or the mail server takes no more.
 
     Each message is claimed with a lease, sent with no transaction open, and marked in a transaction of its own. A
-    worker that dies between sending and marking leaves the message to be sent once more with the same Message-ID;
-    one that was marked is never sent again.
+    worker that dies between sending and marking leaves the message to be sent once more with the same Message-ID; one
+    that was marked is never sent again.
 
     Args:
         sessions: Maker of sessions.
         settings: For the mail server.
         clock: Called for the present moment.
         transport: Stands in for the one the settings name.
+        stop: Asked before each message whether to leave the rest to others.
     """
     lease = timedelta(seconds=max(60, 4 * settings.smtp_timeout))
     delivery = Delivery()
     with transport or mail.transport(settings) as channel:
-        while not delivery.channel_down:
+        while not delivery.channel_down and not stop():
             with sessions.begin() as session:
                 now = clock()
                 due = [Notification.state == NotificationState.PENDING, Notification.next_at <= now]
                 claims = claim(session, Notification, due, [Notification.next_at, Notification.id], BATCH, now, lease)
-                if not claims:
-                    break
-                rows = {
-                    row.id: row
-                    for row in session.scalars(select(Notification).where(Notification.id.in_([c.id for c in claims])))
-                }
-                no_mail = suppressed(session, {row.address for row in rows.values()})
+            if not claims:
+                break
             deadline = time.monotonic() + (lease - timedelta(seconds=settings.smtp_timeout)).total_seconds()
-            for each in claims:
+            for place, each in enumerate(claims):
                 if time.monotonic() > deadline:
                     break  # the rest of the batch would outlive its lease: whoever claims it next sends it
-                row = rows[each.id]
-                if row.address in no_mail:
-                    mark(
-                        sessions,
-                        each,
-                        {"state": NotificationState.SKIPPED, "reason": "This person asked for no more mail."},
-                    )
-                    delivery.skipped += 1
-                    continue
+                if stop():
+                    release(sessions, claims[place:], clock(), "")
+                    break
                 try:
-                    channel.send(compose(row, settings), clock())
+                    deliver(sessions, settings, each, channel, clock, delivery)
                 except mail.ChannelDown as error:
                     delivery.channel_down = str(error)
-                    release(
-                        sessions,
-                        [c for c in claims if c.id not in done_ids(claims, each)],
-                        clock() + CHANNEL_PAUSE,
-                        str(error),
-                    )
+                    # This mail may be why, unless the server was not to be had at all; those behind it are not.
+                    blameless = place if isinstance(error, mail.Unreachable) else place + 1
+                    if blameless > place:
+                        put_off(sessions, each, str(error), clock())
+                    release(sessions, claims[blameless:], clock() + CHANNEL_PAUSE, str(error))
                     break
-                except mail.TryLater as error:
-                    mark(sessions, each, after_failure(row, str(error), clock()))
-                    delivery.later += 1
-                except mail.Refused as error:
-                    mark(sessions, each, {"state": NotificationState.FAILED, "reason": str(error)[:500]})
-                    delivery.failed += 1
-                else:
-                    mark(sessions, each, {"state": NotificationState.SENT, "sent_at": clock(), "reason": ""})
-                    delivery.sent += 1
     return delivery
 
 
-def done_ids(claims: list[Claim], current: Claim) -> set[int]:
-    """Ids of the claims that came before the current one."""
-    return {c.id for c in itertools.takewhile(lambda c: c.id != current.id, claims)}
+def deliver(
+    sessions: Sessions,
+    settings: Settings,
+    each: Claim,
+    channel: mail.Transport,
+    clock: Callable[[], datetime],
+    delivery: Delivery,
+) -> None:
+    """Send one claimed message and write what became of it.
+
+    Looked at again right before it is sent: its closing may have been taken back, or the person have asked for no more
+    mail, since the batch was claimed.
+
+    Raises:
+        ChannelDown: The server takes no more mail.
+    """
+    with reading(sessions) as session:
+        row = session.scalar(select(Notification).where(Notification.id == each.id, Notification.fence == each.fence))
+        if row is None:
+            return
+        no_mail = bool(suppressed(session, [row.address]))
+    if no_mail:
+        mark(sessions, each, {"state": NotificationState.SKIPPED, "reason": "This person asked for no more mail."})
+        delivery.skipped += 1
+        return
+    try:
+        channel.send(compose(row, settings), clock())
+    except mail.ChannelDown:
+        raise
+    except mail.Refused as error:
+        mark(sessions, each, {"state": NotificationState.FAILED, "reason": str(error)[:500]})
+        delivery.failed += 1
+    except Exception as error:
+        # Whatever goes wrong with one message must not hold up those behind it.
+        if not isinstance(error, mail.TryLater):
+            log.exception("Notification %d could not be sent.", each.id)
+        put_off(sessions, each, str(error) or type(error).__name__, clock())
+        delivery.later += 1
+    else:
+        record_sent(sessions, each, clock())
+        delivery.sent += 1
+
+
+def record_sent(sessions: Sessions, each: Claim, now: datetime) -> None:
+    """Write that a message is out. A fact, whoever holds the row by now: not even a cancelling undoes it."""
+    with sessions.begin() as session:
+        session.execute(
+            update(Notification)
+            .where(Notification.id == each.id, Notification.state != NotificationState.SENT)
+            .values(state=NotificationState.SENT, sent_at=now, reason="", claimed_until=None)
+        )
+
+
+def put_off(sessions: Sessions, each: Claim, reason: str, now: datetime) -> None:
+    """Try one message again later, or give it up when its time is over."""
+    with sessions.begin() as session:
+        row = session.get_one(Notification, each.id)
+        still_ours(session, Notification, each, after_failure(row, reason, now))
 
 
 def after_failure(row: Notification, reason: str, now: datetime) -> dict[str, Any]:
     """What to write when a mail may pass later: the next attempt, or the end of trying."""
     if now - row.created_at > GIVE_UP_AFTER:
         return {"state": NotificationState.FAILED, "reason": f"Given up after 72 hours: {reason}"[:500]}
-    minutes = BACKOFF_MINUTES[min(row.attempts, len(BACKOFF_MINUTES)) - 1]
+    minutes = BACKOFF_MINUTES[min(max(row.attempts, 1), len(BACKOFF_MINUTES)) - 1]
     return {"next_at": now + timedelta(minutes=minutes), "reason": reason[:500]}
 
 

@@ -142,7 +142,8 @@ def read_row(cells: dict[str, str], line: int, scale: Scale, now: datetime, comm
         if name not in COLUMNS and text and text.strip()
     }
     # The same file imported again finds its rows by line and content where it names none by id.
-    digest = hashlib.sha256("\x1f".join(value.values()).encode()).hexdigest()[:16]
+    content = [*value.values(), *(f"{name}={text}" for name, text in sorted(context.items()))]
+    digest = hashlib.sha256("\x1f".join(content).encode()).hexdigest()[:16]
     return Row(
         external_id=value["external_id"] or f"line:{line}:{digest}",
         email=value["customer_email"].lower(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,6 +19,8 @@ from feedback_loop.responses.queries import customer_by_email
 from feedback_loop.responses.raw import RawTextUnreadable, seal, unseal
 from feedback_loop.settings import Settings
 from feedback_loop.surveys.models import Survey
+
+log = logging.getLogger(__name__)
 
 REDACTION_LEASE = timedelta(minutes=2)
 
@@ -91,7 +94,13 @@ def record_answer(
     if invitation is not None:
         # Two sends of one link at once queue here, so that the second changes the answer of the first.
         session.execute(select(Invitation.id).where(Invitation.id == invitation.id).with_for_update())
-        answer = session.scalar(select(Answer).where(Answer.invitation_id == invitation.id))
+        # Read anew: a worker may have claimed or redacted it since the page looked.
+        answer = session.scalar(
+            select(Answer)
+            .where(Answer.invitation_id == invitation.id)
+            .with_for_update()
+            .execution_options(populate_existing=True)
+        )
     if answer is None:
         answer = Answer(
             survey_id=survey.id,
@@ -142,8 +151,10 @@ def redact_pending(sessions: Sessions, settings: Settings, now: datetime, limit:
         raw = sealed.get(each.id)
         try:
             text = unseal(raw.sealed, settings.secret_key) if raw else ""
-        except RawTextUnreadable:
-            text = ""  # the comment is lost with its key; the score still counts
+        except RawTextUnreadable as error:
+            # Left waiting: with the right key it is read after all.
+            log.error("Answer %d: %s", each.id, error)
+            continue
         done.append((each, redact(text, settings.phone_region or None)))
     with sessions.begin() as session:
         ours = all_still_ours(session, Answer, claims)
@@ -161,14 +172,15 @@ def redact_pending(sessions: Sessions, settings: Settings, now: datetime, limit:
         if values:
             session.execute(update(Answer), values)
         if settings.raw_text_days == 0:
-            session.execute(delete(RawComment).where(RawComment.answer_id.in_(ours)))
+            session.execute(delete(RawComment).where(RawComment.answer_id.in_([row["id"] for row in values])))
     return len(done)
 
 
 def destroy_expired(session: Session, now: datetime) -> int:
-    """Destroy raw texts whose time is over.
+    """Destroy raw texts whose time is over and that have been redacted; one not read yet would be lost.
 
     Returns:
         How many were destroyed.
     """
-    return session.execute(delete(RawComment).where(RawComment.expires_at <= now)).rowcount  # type: ignore[attr-defined, no-any-return]
+    read = RawComment.answer_id.in_(select(Answer.id).where(Answer.redacted_at.is_not(None)))
+    return session.execute(delete(RawComment).where(RawComment.expires_at <= now, read)).rowcount  # type: ignore[attr-defined, no-any-return]

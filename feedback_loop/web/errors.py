@@ -7,7 +7,7 @@ import logging
 from flask import Flask, render_template, request
 from flask_wtf.csrf import CSRFError
 from jinja2 import TemplateNotFound
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 from werkzeug.exceptions import HTTPException
 
 log = logging.getLogger(__name__)
@@ -48,10 +48,17 @@ def init_app(app: Flask) -> None:
 
     @app.errorhandler(OperationalError)
     def database_error(error: OperationalError) -> tuple[str, int]:
-        log.error("The database did not answer %s %s: %s", request.method, request.path, error)
+        log.error("The database did not answer %s %s: %s", request.method, request.url_rule, error)
         return page(503, MESSAGES[503])
+
+    @app.errorhandler(OverflowError)
+    @app.errorhandler(DataError)
+    def beyond_numbers(_error: Exception) -> tuple[str, int]:
+        # A number in the address that no row can have.
+        return page(404, MESSAGES[404])
 
     @app.errorhandler(Exception)
     def unexpected(error: Exception) -> tuple[str, int]:
-        log.exception("Unexpected error at %s %s", request.method, request.path)
+        # Not the path: in a customer's link it is the secret.
+        log.exception("Unexpected error at %s %s", request.method, request.url_rule)
         return page(500, MESSAGES[500])

@@ -81,7 +81,7 @@ def test_closing_what_only_anonymous_people_raised_tells_nobody(
     assert "Nobody will be told; 1 will not (1 anonymous)." in page
     assert "so no mail goes out" in page
     page = words(client.post(f"/actions/{item.id}/close", data=GOOD, follow_redirects=True))
-    assert "Nobody left an address, so nobody is told." in page
+    assert "Nobody can be told: they left no address, or asked for no mail." in page
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from feedback_loop import pipeline
 from feedback_loop.complaints.due import decide
@@ -136,7 +138,66 @@ def test_personal_details_reach_no_statement(loop: Loop) -> None:
     ],
 )
 def test_when_a_refine_is_due(new: int, known: int, waiting: bool, minutes: int | None, due: bool) -> None:
-    from datetime import timedelta
-
     since_last = None if minutes is None else timedelta(minutes=minutes)
     assert decide(new, known, waiting, since_last, timedelta(minutes=15)) == due
+
+
+def test_complaints_outlive_a_change_of_the_embedding_model(loop: Loop) -> None:
+    loop.hear(*ZIPS, *REFUNDS)
+    pipeline.refine_now(loop.context)
+    before = {said.text: said.complaint_id for said in loop.statements()}
+    loop.context.embedder.name = "another toy"
+    pipeline.refine_now(loop.context)
+    loop.hear("The rucksack zip broke")
+    pipeline.refine_now(loop.context)
+    after = {said.text: said.complaint_id for said in loop.statements()}
+    assert {text: after[text] for text in before} == before
+    assert after["The rucksack zip broke"] == before[ZIPS[0]]
+
+
+def test_an_answer_that_changes_while_a_worker_reads_it_is_read_again(
+    loop: Loop, make: Make, sessions: Sessions, settings: Settings, now: datetime
+) -> None:
+    from feedback_loop.jobs.claims import all_still_ours, claim
+    from feedback_loop.responses.models import Answer
+    from feedback_loop.responses.queries import answer_to
+
+    invitation, _ = make.invitation(loop.survey)
+    make.session.commit()
+
+    def send(session: Session, text: str) -> Answer:
+        return record_answer(
+            session, loop.survey, score=0, comment=text, customer=None, invitation=invitation, context={},
+            external_id=None, answered_at=now, now=now, settings=settings,
+        )  # fmt: skip
+
+    with sessions.begin() as session:
+        send(session, "Old words.")
+    with reading(sessions) as page:
+        seen = answer_to(page, invitation)
+        assert seen is not None
+        page.expunge(seen)
+    with sessions.begin() as session:
+        claims = claim(session, Answer, [Answer.redacted_at.is_(None)], [Answer.id], 1, now, timedelta(minutes=1))
+    with sessions.begin() as session:
+        session.add(seen)  # the page has looked before the worker claimed
+        send(session, "New words.")
+    with sessions.begin() as session:
+        assert all_still_ours(session, Answer, claims) == set(), "the worker's text is out of date"
+    pipeline.understand(loop.context)
+    assert [said.text for said in loop.statements()] == ["New words."]
+
+
+def test_raw_text_is_not_destroyed_before_it_was_read_nor_lost_to_a_wrong_key(
+    loop: Loop, settings: Settings, sessions: Sessions, now: datetime
+) -> None:
+    with sessions.begin() as session:
+        record_answer(
+            session, loop.survey, score=0, comment=ZIPS[0], customer=None, invitation=None, context={},
+            external_id=None, answered_at=now, now=now, settings=settings,
+        )  # fmt: skip
+    later = now + timedelta(days=60)
+    pipeline.tidy(Context(settings, sessions, lambda: later))
+    pipeline.redact(Context(replace(settings, secret_key="another key"), sessions, lambda: later))
+    pipeline.understand(Context(settings, sessions, lambda: later + timedelta(hours=1)))
+    assert [said.text for said in loop.statements()] == [ZIPS[0]]

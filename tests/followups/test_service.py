@@ -79,6 +79,16 @@ def test_an_answer_to_a_reopened_item_is_kept_and_changes_nothing(
     assert make.session.scalar(select(Verdict)) is None
 
 
+def test_a_yes_to_an_old_mail_says_nothing_of_a_newer_closing(
+    make: Make, cast: Cast, settings: Settings, now: datetime
+) -> None:
+    item, _, told = closed(make, cast, 1)
+    record(make.session, told[0], Fixed.NO, "", now, settings)
+    make.closure(item, cast.omar)
+    record(make.session, told[0], Fixed.YES, "", now, settings)
+    assert item.status == Status.CLOSED
+
+
 def test_the_verdict_is_drawn_when_the_time_to_answer_is_over(
     make: Make, cast: Cast, settings: Settings, now: datetime
 ) -> None:

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from feedback_loop import mail
 from feedback_loop.db import Sessions
-from feedback_loop.jobs.claims import claim
 from feedback_loop.notifications.models import Notification, NotificationState
 from feedback_loop.notifications.queries import by_token
 from feedback_loop.notifications.service import cancel, drain_outbox, suppress, token_of
@@ -125,7 +125,7 @@ def test_later_means_later_with_growing_pauses_and_an_end(
 
 
 @pytest.mark.parametrize("reply", ["421 4.3.2 closing", "550 5.7.1 sender not allowed"])
-def test_a_server_that_refuses_us_costs_no_attempt_and_blames_nobody(
+def test_a_server_that_refuses_us_fails_nobody_and_the_next_are_tried_later(
     make: Make, sessions: Sessions, smtp: Settings, sink: Sink, now: datetime, reply: str
 ) -> None:
     sink.refuse_data = reply
@@ -134,9 +134,34 @@ def test_a_server_that_refuses_us_costs_no_attempt_and_blames_nobody(
     make.session.commit()
     assert drain_outbox(sessions, smtp, lambda: now).channel_down
     with sessions() as session:
-        assert {(row.state, row.attempts) for row in session.query(Notification)} == {(NotificationState.PENDING, 0)}
+        rows = session.query(Notification).order_by(Notification.id).all()
+        assert {row.state for row in rows} == {NotificationState.PENDING}
+        assert [row.attempts for row in rows] == [1, 0, 0], "only the mail that was refused is charged"
     sink.refuse_data = ""
     assert drain_outbox(sessions, smtp, lambda: now + timedelta(minutes=2)).sent == 3
+
+
+def test_one_recipient_whom_the_server_does_not_like_holds_up_nobody(
+    make: Make, sessions: Sessions, smtp: Settings, sink: Sink, now: datetime
+) -> None:
+    sink.refuse["bob@example.com"] = "554 5.7.1 recipient address rejected: access denied"
+    make.notification(event="closure:0", customer=make.customer("Bob", "bob@example.com"))
+    for number in range(1, 30):
+        make.notification(event=f"closure:{number}")
+    make.session.commit()
+    assert drain_outbox(sessions, smtp, lambda: now).sent == 29
+
+
+@pytest.mark.parametrize("address", ["jürgen@example.com", "~\x7fb=+@[!.de"])
+def test_an_address_that_no_mail_can_carry_holds_up_nobody(
+    make: Make, sessions: Sessions, smtp: Settings, sink: Sink, now: datetime, address: str
+) -> None:
+    make.notification(event="closure:0", customer=make.customer("Odd", address))
+    make.notification(event="closure:1")
+    make.session.commit()
+    done = drain_outbox(sessions, smtp, lambda: now)
+    assert (done.sent, done.failed) == (1, 1)
+    assert states(sessions)[0][1].startswith("No mail can be written to this address")
 
 
 def test_a_server_that_is_not_there_loses_nothing(
@@ -149,17 +174,35 @@ def test_a_server_that_is_not_there_loses_nothing(
     assert states(sessions)[0][0] == "pending"
 
 
-def test_a_cancelled_message_is_not_sent_even_by_a_worker_that_holds_it(
-    make: Make, sessions: Sessions, smtp: Settings, now: datetime
+def test_what_is_taken_back_or_unwanted_while_a_batch_is_being_sent_is_not_sent(
+    make: Make, sessions: Sessions, smtp: Settings, sink: Sink, now: datetime
 ) -> None:
-    row = make.notification(event="closure:7")
+    for number in range(4):
+        make.notification(event="closure:7", customer=make.customer(f"Person {number}", f"p{number}@example.com"))
+    make.notification(event="closure:8", customer=make.customer("Noor", "noor@example.com"))
     make.session.commit()
-    with sessions.begin() as session:
-        claim(session, Notification, [Notification.id == row.id], [Notification.id], 1, now, timedelta(minutes=1))
-    assert cancel(make.session, "closure:7", "taken back") == 1
+
+    class Interrupted(mail.SmtpTransport):
+        def send(self, message: mail.Message, moment: datetime) -> None:
+            super().send(message, moment)
+            with sessions.begin() as session:
+                cancel(session, "closure:7", "taken back")
+                suppress(session, "noor@example.com", "by link", now)
+
+    drain_outbox(sessions, smtp, lambda: now, Interrupted(smtp))
+    assert len(sink.mails) == 1
+    assert [state for state, _ in states(sessions)] == ["sent", "skipped", "skipped", "skipped", "skipped"]
+
+
+def test_a_worker_that_is_to_stop_leaves_the_rest_to_others_at_once(
+    make: Make, sessions: Sessions, smtp: Settings, sink: Sink, now: datetime
+) -> None:
+    for number in range(5):
+        make.notification(event=f"closure:{number}")
     make.session.commit()
-    assert drain_outbox(sessions, smtp, lambda: now + timedelta(hours=1)).sent == 0
-    assert states(sessions) == [("skipped", "taken back")]
+    drain_outbox(sessions, smtp, lambda: now, stop=lambda: len(sink.mails) >= 2)
+    assert len(sink.mails) == 2
+    assert drain_outbox(sessions, smtp, lambda: now).sent == 3, "nothing stayed claimed"
 
 
 def test_a_person_gets_one_message_for_one_event(make: Make) -> None:

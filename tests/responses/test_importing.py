@@ -74,6 +74,11 @@ def test_rows_without_an_id_are_found_again_too(load: Importer) -> None:
     assert load(rows).added == 0
 
 
+def test_rows_without_an_id_that_differ_in_context_only_are_different(load: Importer) -> None:
+    assert load("score,order\nno,A1\nno,A2\n").added == 2
+    assert load("score,order\nno,B1\nno,B2\n", "next week.csv").added == 2
+
+
 def test_a_byte_order_mark_and_quoted_newlines_are_read(load: Importer) -> None:
     load('\ufeffexternal_id,score,comment\na1,no,"First line.\r\nSecond, line."\n')
     assert load.answers()[0].comment == "First line.\nSecond, line."

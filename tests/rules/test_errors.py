@@ -45,5 +45,18 @@ def test_an_unknown_address_is_a_helpful_page(client: FlaskClient, cast: Cast, p
     assert "<h1" in response.get_data(as_text=True)
 
 
+@pytest.mark.parametrize(
+    "path", ["/complaints/{}", "/actions/{}", "/complaints?team={}", "/actions?scope=all&owner={}"]
+)
+def test_a_number_that_no_row_can_have_is_not_found(client: FlaskClient, cast: Cast, path: str) -> None:
+    sign_in(client, cast.vera)
+    assert client.get(path.format(10**20)).status_code in (200, 404)
+
+
+def test_a_crooked_way_back_leads_home(client: FlaskClient, cast: Cast) -> None:
+    sign_in(client, cast.vera)
+    assert client.get("/sign-in?next=//[").headers["Location"] == "/"
+
+
 def test_a_foreign_host_name_is_refused(client: FlaskClient) -> None:
     assert client.get("/sign-in", headers={"Host": "evil.example"}).status_code == 400

@@ -35,10 +35,11 @@ from feedback_loop.complaints.models import (
 )
 from feedback_loop.complaints.service.counts import count_again
 from feedback_loop.db import Sessions, reading
-from feedback_loop.jobs.claims import give_back, take_lease
+from feedback_loop.jobs.claims import give_back, prolonged, take_lease
 
 REFINE = "refine"
-LEASE = timedelta(minutes=15)
+LEASE = timedelta(minutes=2)
+PROLONG = timedelta(seconds=30)
 NAME_OVERLAP = 0.3  # below this share of common keywords the content has really moved, and the name follows
 CONFIDENCE_STEP = 0.1  # smaller changes of confidence are not worth a write
 CHUNK = 500
@@ -88,13 +89,15 @@ def refine(
         if not take_lease(session, REFINE, started_at, LEASE):
             raise RefineRunning("A refine is running already; its result will appear by itself.")
     try:
-        report("Reading statements", 0.0)
-        with reading(sessions) as session:
-            known = read_known(session, embedder)
-        if len(known.ids) < LEAST_STATEMENTS:
-            return None
-        seconds = {"read": time.perf_counter() - timer}
-        discovery = discover(known.texts, known.vectors, known.current, embedder.thresholds, seed, report)
+        with prolonged(sessions, REFINE, clock, LEASE, PROLONG):
+            report("Reading statements", 0.0)
+            embed_again(sessions, embedder)
+            with reading(sessions) as session:
+                known = read_known(session, embedder)
+            if len(known.ids) < LEAST_STATEMENTS:
+                return None
+            seconds = {"read": time.perf_counter() - timer}
+            discovery = discover(known.texts, known.vectors, known.current, embedder.thresholds, seed, report)
         seconds.update(discovery.seconds)
         timer = time.perf_counter()
         report("Writing", 0.95)
@@ -128,6 +131,38 @@ def refine(
     finally:
         with sessions.begin() as session:
             give_back(session, REFINE)
+
+
+def embed_again(sessions: Sessions, embedder: Embedder) -> None:
+    """Give statements that have a vector of another model one of this model, so that complaints outlive the change.
+
+    In batches of their own: broken off, it goes on where it was.
+    """
+    while True:
+        with reading(sessions) as session:
+            rows = session.execute(
+                select(Statement.id, Statement.text)
+                .join(Vector, Vector.id == Statement.vector_id)
+                .where(Vector.model != embedder.name)
+                .order_by(Statement.id)
+                .limit(CHUNK)
+            ).all()
+            hashes = {row.id: vectors.hash_text(row.text) for row in rows}
+            stored = vectors.known(session, hashes.values(), embedder.name)
+        if not rows:
+            return
+        fresh = {hashes[row.id]: row.text for row in rows if hashes[row.id] not in stored}
+        made = dict(zip(fresh, embedder.encode(list(fresh.values())), strict=True)) if fresh else {}
+        with sessions.begin() as session:
+            vectors.store(session, made, embedder.name)
+            ids = vectors.known(session, hashes.values(), embedder.name)
+            table = Statement.__table__
+            session.connection().execute(
+                update(table)  # type: ignore[arg-type]
+                .where(table.c.id == bindparam("key"))
+                .values(vector_id=bindparam("vector")),
+                [{"key": key, "vector": ids[text_hash][0]} for key, text_hash in hashes.items()],
+            )
 
 
 def read_known(session: Session, embedder: Embedder) -> Known:
