@@ -6,6 +6,7 @@ look; a job that got lost therefore loses no work. Reading `STEPS` from top to b
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -29,6 +30,9 @@ from feedback_loop.settings import Settings
 if TYPE_CHECKING:
     from feedback_loop.analysis.embedding import Embedder
     from feedback_loop.complaints.models import Refine
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -127,7 +131,10 @@ def send_mail(context: Context) -> int:
     due = (Notification.state == NotificationState.PENDING, Notification.next_at <= context.clock())
     if not context.any(*due):
         return 0
-    return drain_outbox(context.sessions, context.settings, context.clock, stop=context.stop.is_set).sent
+    done = drain_outbox(context.sessions, context.settings, context.clock, stop=context.stop.is_set)
+    if done.channel_down:
+        log.warning("No mail can be sent just now; everything waits. %s", done.channel_down)
+    return done.sent
 
 
 def verdicts(context: Context) -> int:

@@ -212,6 +212,9 @@ def deliver(
         if row is None:
             return
         no_mail = bool(suppressed(session, [row.address]))
+    if tokens.hashed(token_of(row, settings)) != row.token_hash:
+        # Another key than the one it was owed under: its links would lead nowhere.
+        raise mail.Unreachable("SECRET_KEY is not the one this message was written under; restore it.")
     if no_mail:
         mark(sessions, each, {"state": NotificationState.SKIPPED, "reason": "This person asked for no more mail."})
         delivery.skipped += 1

@@ -164,6 +164,17 @@ def test_an_address_that_no_mail_can_carry_holds_up_nobody(
     assert states(sessions)[0][1].startswith("No mail can be written to this address")
 
 
+def test_a_worker_with_another_key_sends_no_dead_links(
+    make: Make, sessions: Sessions, smtp: Settings, sink: Sink, now: datetime
+) -> None:
+    make.notification()
+    make.session.commit()
+    done = drain_outbox(sessions, replace(smtp, secret_key="another"), lambda: now)
+    assert (done.sent, sink.mails) == (0, [])
+    assert "SECRET_KEY" in done.channel_down
+    assert drain_outbox(sessions, smtp, lambda: now + timedelta(minutes=2)).sent == 1
+
+
 def test_a_server_that_is_not_there_loses_nothing(
     make: Make, sessions: Sessions, settings: Settings, now: datetime
 ) -> None:
