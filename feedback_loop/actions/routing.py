@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -42,18 +43,22 @@ class Route:
     reason: str
 
 
+def mentions(text: str, keyword: str) -> bool:
+    """Whether a word of the text begins with the keyword: “refund” finds “Refunds”, “app” does not find “happened”."""
+    return re.search(rf"(?<!\w){re.escape(keyword.casefold())}", text.casefold()) is not None
+
+
 def route(evidence: Evidence, rules: Sequence[Rule], default_team_id: int, default_team: str) -> Route:
     """Take the first rule that fits, else the default team.
 
-    A keyword fits when the name or a keyword holds it, or at least a third of the statements shown do. A survey fits
-    when more than half of the statements came from it. A rule that names both needs both.
+    A keyword fits when a word of the name or the keywords begins with it, or of at least a third of the statements
+    shown. A survey fits when more than half of the statements came from it. A rule that names both needs both.
     """
     for rule in rules:
         reasons = []
         if rule.keyword:
-            word = rule.keyword.casefold()
-            named = any(word in text.casefold() for text in (evidence.name, *evidence.keywords))
-            said = sum(word in text.casefold() for text in evidence.texts)
+            named = any(mentions(text, rule.keyword) for text in (evidence.name, *evidence.keywords))
+            said = sum(mentions(text, rule.keyword) for text in evidence.texts)
             if not named and (not evidence.texts or said * 3 < len(evidence.texts)):
                 continue
             where = "its name" if named else f"{said} of {len(evidence.texts)} statements"

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from feedback_loop.accounts.models import Role
 from feedback_loop.actions.audience import audience
 from feedback_loop.actions.models import ActionEvent, ActionItem, Outcome, RoutingRule, Status
+from feedback_loop.actions.routing import mentions
 from feedback_loop.actions.service import (
     Closing,
     Refused,
@@ -59,6 +60,14 @@ def test_the_first_rule_that_fits_decides(make: Make, cast: Cast, now: datetime)
     assert (item.team, item.routing_reason) == (cast.payments, "To Payments, because “Refund” stands in its name.")
     item = make.session.scalars(select(ActionItem).where(ActionItem.complaint_id == by_survey.id)).one()
     assert item.routing_reason == "To Payments, because 100% of the statements came from App."
+
+
+@pytest.mark.parametrize(
+    ("text", "keyword", "found"),
+    [("Refunds take weeks", "refund", True), ("It happened again", "app", False), ("The App. Crashes", "app", True)],
+)
+def test_a_keyword_is_the_beginning_of_a_word(text: str, keyword: str, found: bool) -> None:
+    assert mentions(text, keyword) == found
 
 
 def test_closing_owes_every_customer_one_message(make: Make, cast: Cast, settings: Settings, now: datetime) -> None:
