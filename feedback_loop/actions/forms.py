@@ -116,7 +116,7 @@ class RuleForm(StaffForm):
     keyword = StringField(
         "Word or phrase",
         [Optional(), Length(max=100, message="Enter at most 100 characters.")],
-        description="Fits when a word of the complaint’s name or keywords begins with it, or of a third of its statements.",
+        description="Fits when a word of the name or the keywords begins with it, or of a third of the statements.",
     )
     survey = SelectField("Survey", description="Fits when more than half of the statements came from it.")
     team = SelectField("Goes to", [DataRequired("Choose a team.")])
