@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
-from feedback_loop.analysis.words import FILLERS, STOP_WORDS
+from feedback_loop.analysis.words import FILLERS, LEADS_ON, STOP_WORDS
 
 LONGEST_NAME = 60
 _MOST_WORDS = 8
@@ -78,7 +78,7 @@ def _clauses(text: str) -> list[tuple[list[str], bool]]:
         if not words:
             continue
         cut = len(words) > _MOST_WORDS
-        clauses.append((_trim(words[:_MOST_WORDS]) if cut else words, cut))
+        clauses.append((_trim(words[:_MOST_WORDS]) if cut else _grounded(words), cut))
     return clauses
 
 
@@ -94,6 +94,14 @@ def _without_filler(words: list[str]) -> list[str]:
                 moved = True
                 break
     return words[start:]
+
+
+def _grounded(words: list[str]) -> list[str]:
+    """A whole clause without a last word that leads on to something: what followed was a quotation or a placeholder."""
+    end = len(words)
+    while end > 1 and words[end - 1].casefold() in LEADS_ON:
+        end -= 1
+    return words[:end]
 
 
 def _trim(words: list[str]) -> list[str]:

@@ -64,3 +64,12 @@ FILLERS: tuple[tuple[str, ...], ...] = tuple(
         key=lambda words: (-len(words), words),
     )
 )
+
+# Words that no clause ends with. Not "in" or "on": people cannot log in.
+LEADS_ON = frozenset(
+    _words("""
+a an and are as because but by for from if is its my of or our than that the their was were with your
+aber als am auf bei das dem den der die ein eine mit oder und von zum zur
+au aux avec ce de des du et la le les mais ou par pour que un une con el los para por y
+""")
+)

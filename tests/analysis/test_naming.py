@@ -69,3 +69,11 @@ def test_other_languages_get_names() -> None:
 
 def test_shouting_is_lowered() -> None:
     assert name_group(["MY PARCEL IS LATE"], ["parcel"]).phrase == "My parcel is late"
+
+
+def test_a_name_does_not_end_in_the_air() -> None:
+    name = name_group(
+        ["Order cancelled two days later as [number]", "Order cancelled two days later as 'out'"], ["cancelled"]
+    )
+    assert name.phrase == "Order cancelled two days later"
+    assert name_group(["I cannot log in"], ["log"]).phrase.endswith("log in")
