@@ -41,6 +41,7 @@ format: setup  ## put the code in its usual form
 
 bench: setup  ## measure the analysis (BANKING77=folder of that data set) and the import of 1 GB; print the figures
 	$(BIN)/python bench/banking77.py $(BANKING77)
+	$(BIN)/python bench/thresholds.py $(BANKING77)
 	$(BIN)/python bench/importing.py 1000
 
 migration: setup  ## draft the next migration: make migration NAME="what it does"

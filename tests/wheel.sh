@@ -45,4 +45,5 @@ for _ in $(seq 100); do
   sleep 0.5
 done
 grep -q "The search finds nothing." statements.csv
-echo "wheel: init, import, serve, worker and export work away from the checkout"
+"$loop" demo --check | tail -n 1
+echo "wheel: init, import, serve, worker, export and demo work away from the checkout"
