@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from feedback_loop import pipeline
 from feedback_loop.complaints.due import decide
-from feedback_loop.complaints.models import Complaint, Statement, StatementKind, StatementRole, Vector
+from feedback_loop.complaints.models import Complaint, Placed, Statement, StatementKind, StatementRole, Vector
+from feedback_loop.complaints.service.counts import count_again
 from feedback_loop.db import Sessions, reading
 from feedback_loop.pipeline import Context
 from feedback_loop.responses.service import record_answer
@@ -201,3 +205,34 @@ def test_raw_text_is_not_destroyed_before_it_was_read_nor_lost_to_a_wrong_key(
     pipeline.redact(Context(replace(settings, secret_key="another key"), sessions, lambda: later))
     pipeline.understand(Context(settings, sessions, lambda: later + timedelta(hours=1)))
     assert [said.text for said in loop.statements()] == [ZIPS[0]]
+
+
+def test_two_workers_that_touch_one_complaint_count_each_others_statements(make: Make, sessions: Sessions) -> None:
+    complaint, survey = make.complaint(), make.survey()
+    waiting = [make.statement(survey=survey) for _ in range(2)]
+    make.session.commit()
+
+    def work(said: Statement, pause: float) -> None:
+        with sessions.begin() as session:
+            row = session.get_one(Statement, said.id)
+            row.complaint_id, row.placed = complaint.id, Placed.NEAREST
+            session.flush()
+            count_again(session, [complaint.id])
+            time.sleep(pause)
+
+    first = threading.Thread(target=work, args=(waiting[0], 0.6))
+    second = threading.Thread(target=work, args=(waiting[1], 0))
+    first.start()
+    time.sleep(0.2)
+    second.start()
+    first.join()
+    second.join()
+    with reading(sessions) as session:
+        assert session.get_one(Complaint, complaint.id).statement_count == 2
+
+
+def test_errors_of_the_database_carry_nothing_that_was_typed(sessions: Sessions, make: Make) -> None:
+    make.customer("Maya Lind", "maya.lind@example.com")
+    with pytest.raises(IntegrityError) as caught:
+        make.customer("Maya Lind", "maya.lind@example.com")
+    assert "Maya Lind" not in str(caught.value)

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import threading
+import time
 from datetime import datetime, timedelta
 
+from feedback_loop.clock import utc_now
 from feedback_loop.db import Sessions
-from feedback_loop.jobs.claims import claim, forget_ticks, give_back, still_ours, take_lease, take_tick
+from feedback_loop.jobs.claims import (
+    WORKER,
+    claim,
+    forget_ticks,
+    give_back,
+    prolonged,
+    still_ours,
+    take_lease,
+    take_tick,
+)
 from feedback_loop.jobs.models import Tick
 from feedback_loop.notifications.models import Notification
 from tests.factories import Make
@@ -106,3 +117,18 @@ def test_a_named_lease_has_one_holder(sessions: Sessions, now: datetime) -> None
     with sessions.begin() as session:
         give_back(session, "refine", "one")
     assert not ask("one", now + LEASE * 2), "only the holder gives it back"
+
+
+def test_a_right_is_prolonged_while_slow_work_goes_on_and_free_soon_after(sessions: Sessions) -> None:
+    short, often = timedelta(seconds=1), timedelta(seconds=0.2)
+
+    def ask(holder: str) -> bool:
+        with sessions.begin() as session:
+            return take_lease(session, "refine", utc_now(), short, holder)
+
+    assert ask(WORKER)
+    with prolonged(sessions, "refine", utc_now, short, often):
+        time.sleep(1.5)
+        assert not ask("another"), "the lease alone would be over by now"
+    time.sleep(1.2)
+    assert ask("another")
