@@ -57,7 +57,7 @@ def test_the_token_is_stored_only_as_its_hash(make: Make, smtp: Settings) -> Non
     token = token_of(row, smtp)
     assert token not in str(vars(row))
     assert by_token(make.session, token) is row
-    assert by_token(make.session, token[:-1] + "x") is None
+    assert by_token(make.session, token[:-1] + ("y" if token.endswith("x") else "x")) is None
 
 
 def test_nothing_is_sent_twice(make: Make, sessions: Sessions, smtp: Settings, sink: Sink, now: datetime) -> None:
