@@ -1,4 +1,4 @@
-"""Statements, their vectors, complaints, and the refines that find them."""
+"""Statements, their vectors, complaints, the refines that find them, and what people correct."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from enum import StrEnum
 from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from feedback_loop.accounts.models import User
 from feedback_loop.db import Base, BigId, UtcDateTime, checked, json_dict, long_text, pk, short_text, utc
+from feedback_loop.jobs.models import Leased
 from feedback_loop.responses.models import Answer
 
 
 class ComplaintState(StrEnum):
-    """Whether a complaint takes statements."""
+    """What became of a complaint. A dismissed one still takes statements, so that they found no other complaint."""
 
     ACTIVE = "active"
     MERGED = "merged"
@@ -69,6 +71,13 @@ class Complaint(Base):
     anonymous_count: Mapped[int] = mapped_column(default=0, comment="statements of people we do not know")
     first_said_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_said_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    kept: Mapped[bool] = mapped_column(default=False, comment="somebody answers for it, so no refine may empty it")
+    # What the last refine that looked at it found.
+    cohesion: Mapped[float | None] = mapped_column(comment="mean cosine of its statements to their mean, 0 to 1")
+    stability: Mapped[float | None] = mapped_column(comment="share of its statements that it kept, 0 to 1")
+    neighbours: Mapped[list[list[float]]] = mapped_column(JSON, default=list, comment="[complaint, cosine], nearest")
+    map_x: Mapped[float | None] = mapped_column(comment="place on the map of complaints, 0 to 1")
+    map_y: Mapped[float | None]
 
     @property
     def number(self) -> str:
@@ -119,6 +128,7 @@ class Statement(Base):
     role: Mapped[StatementRole] = mapped_column(checked(StatementRole, "statement_role"))
     kind: Mapped[StatementKind] = mapped_column(checked(StatementKind, "statement_kind"))
     text: Mapped[long_text]
+    language: Mapped[str | None] = mapped_column(String(8), comment="ISO 639, empty where it cannot be told")
     said_at: Mapped[utc]
     vector_id: Mapped[int | None] = mapped_column(ForeignKey("vectors.id"), index=True)
     complaint_id: Mapped[int | None] = mapped_column(ForeignKey("complaints.id"))
@@ -126,6 +136,7 @@ class Statement(Base):
     confidence: Mapped[float | None] = mapped_column(comment="0 to 1")
     reason: Mapped[str] = mapped_column(String(300), default="", comment="why it is where it is, in words")
     is_exemplar: Mapped[bool] = mapped_column(default=False, comment="new statements are compared with these")
+    kept_out: Mapped[bool] = mapped_column(default=False, comment="a person decided that it belongs nowhere")
 
     answer: Mapped[Answer] = relationship()
     complaint: Mapped[Complaint | None] = relationship()
@@ -158,4 +169,171 @@ class Refine(Base):
     kept: Mapped[float | None] = mapped_column(comment="share of assigned statements that kept their complaint")
     seconds: Mapped[json_dict]
     versions: Mapped[json_dict]
+    changes: Mapped[json_dict] = mapped_column(comment="complaints found, merged and renamed, and who moved where")
     message: Mapped[str] = mapped_column(Text, default="", comment="what went wrong, if it failed")
+
+
+class DraftState(StrEnum):
+    """Whether the corrections of a draft hold."""
+
+    OPEN = "open"
+    APPLIED = "applied"
+
+
+class CorrectionKind(StrEnum):
+    """What a person may correct."""
+
+    RENAME = "rename"
+    MERGE = "merge"
+    SPLIT = "split"
+    MOVE = "move"
+    PIN = "pin"
+    APART = "apart"
+    DISMISS = "dismiss"
+
+
+class Draft(Base):
+    """Corrections that a person has put together, to be looked at and applied as a whole."""
+
+    __tablename__ = "drafts"
+    __table_args__ = (
+        CheckConstraint("(state = 'applied') = (applied_at IS NOT NULL)", name="applied_says_when"),
+        Index(
+            "uq_drafts_open",
+            "by_id",
+            unique=True,
+            sqlite_where=text("state = 'open'"),
+            postgresql_where=text("state = 'open'"),
+        ),
+    )
+
+    id: Mapped[pk]
+    by_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
+    state: Mapped[DraftState] = mapped_column(checked(DraftState, "draft_state"), default=DraftState.OPEN)
+    why: Mapped[str] = mapped_column(Text, default="", comment="for colleagues")
+    created_at: Mapped[utc]
+    applied_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    by: Mapped[User] = relationship()
+    corrections: Mapped[list[Correction]] = relationship(
+        back_populates="draft", order_by="Correction.id", cascade="all, delete-orphan"
+    )
+
+
+class Correction(Base):
+    """One thing a person corrected, or wants to. Once applied it holds in every refine until it is undone."""
+
+    __tablename__ = "corrections"
+    __table_args__ = (
+        CheckConstraint("complaint_id <> other_id", name="two_complaints"),
+        Index("ix_corrections_complaint_id", "complaint_id"),
+        Index("ix_corrections_other_id", "other_id"),
+    )
+
+    id: Mapped[pk]
+    draft_id: Mapped[int] = mapped_column(ForeignKey("drafts.id", ondelete="CASCADE"), index=True)
+    kind: Mapped[CorrectionKind] = mapped_column(checked(CorrectionKind, "correction_kind"))
+    complaint_id: Mapped[int | None] = mapped_column(ForeignKey("complaints.id"), comment="that is corrected")
+    other_id: Mapped[int | None] = mapped_column(
+        ForeignKey("complaints.id"), comment="into which, to which, or away from which"
+    )
+    name: Mapped[str] = mapped_column(String(200), default="", comment="new name")
+    statement_ids: Mapped[list[int]] = mapped_column(JSON, default=list, comment="picked by hand")
+    before: Mapped[json_dict] = mapped_column(comment="what undoing needs to know, beside the statements")
+    undone_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    undone_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    undone_why: Mapped[str] = mapped_column(Text, default="")
+
+    draft: Mapped[Draft] = relationship(back_populates="corrections")
+    complaint: Mapped[Complaint | None] = relationship(foreign_keys=complaint_id)
+    other: Mapped[Complaint | None] = relationship(foreign_keys=other_id)
+    undone_by: Mapped[User | None] = relationship(foreign_keys=undone_by_id)
+
+
+class CorrectedStatement(Base):
+    """Where a statement stood before a correction put it where it is."""
+
+    __tablename__ = "corrected_statements"
+
+    correction_id: Mapped[int] = mapped_column(ForeignKey("corrections.id", ondelete="CASCADE"), primary_key=True)
+    statement_id: Mapped[int] = mapped_column(
+        ForeignKey("statements.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+    was_complaint_id: Mapped[int | None] = mapped_column(ForeignKey("complaints.id"))
+    was_placed: Mapped[Placed | None] = mapped_column(checked(Placed, "was_placed"))
+    was_kept_out: Mapped[bool] = mapped_column(default=False)
+    was_reason: Mapped[str] = mapped_column(String(300), default="")
+
+
+class SpikeState(StrEnum):
+    """Whether a complaint is said unusually often just now."""
+
+    RUNNING = "running"
+    OVER = "over"
+
+
+class Spike(Base):
+    """An alert: a complaint is said far more often than it used to be. One that returns soon is the same alert."""
+
+    __tablename__ = "spikes"
+    __table_args__ = (
+        CheckConstraint("(state = 'over') = (ended_at IS NOT NULL)", name="over_says_when"),
+        Index(
+            "uq_spikes_running",
+            "complaint_id",
+            unique=True,
+            sqlite_where=text("state = 'running'"),
+            postgresql_where=text("state = 'running'"),
+        ),
+        Index("ix_spikes_complaint_id", "complaint_id"),
+        Index("ix_spikes_state", "state", "started_at"),
+    )
+
+    id: Mapped[pk]
+    complaint_id: Mapped[int] = mapped_column(ForeignKey("complaints.id"))
+    state: Mapped[SpikeState] = mapped_column(checked(SpikeState, "spike_state"), default=SpikeState.RUNNING)
+    started_at: Mapped[utc]
+    last_at: Mapped[utc] = mapped_column(comment="when it was last found to run")
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    returned: Mapped[int] = mapped_column(default=0, comment="how often it came back after it was over")
+    statements: Mapped[int] = mapped_column(comment="in the last 24 hours in which it was looked at")
+    expected: Mapped[float] = mapped_column(comment="statements that such 24 hours had before, on average")
+    z: Mapped[float] = mapped_column(comment="standard deviations above what is expected")
+    reason: Mapped[str] = mapped_column(String(300), default="", comment="in words")
+
+    complaint: Mapped[Complaint] = relationship()
+
+
+class SearchState(StrEnum):
+    """How far a search is."""
+
+    WAITING = "waiting"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class Search(Leased, Base):
+    """A search by meaning. The web writes it down, a worker answers it: only workers hold the model."""
+
+    __tablename__ = "searches"
+    __table_args__ = (
+        Index(
+            "ix_searches_waiting",
+            "id",
+            sqlite_where=text("state = 'waiting'"),
+            postgresql_where=text("state = 'waiting'"),
+        ),
+        Index("ix_searches_made_at", "made_at"),
+    )
+
+    id: Mapped[pk]
+    by_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    text: Mapped[long_text] = mapped_column(comment="redacted like everything else")
+    statement_id: Mapped[int | None] = mapped_column(
+        ForeignKey("statements.id", ondelete="CASCADE"), comment="find others like this"
+    )
+    state: Mapped[SearchState] = mapped_column(checked(SearchState, "search_state"), default=SearchState.WAITING)
+    made_at: Mapped[utc]
+    done_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    found: Mapped[list[list[float]]] = mapped_column(JSON, default=list, comment="[statement, cosine] nearest first")
+    message: Mapped[str] = mapped_column(Text, default="", comment="what went wrong, or what was left out")
