@@ -1,4 +1,4 @@
-"""What was said but is not repeated enough to be a complaint.
+"""Pages about statements and complaints alone.
 
 Pages of complaints stand in `reports`: they show what is being done, which a later step knows.
 """
