@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from feedback_loop.analysis.constraints import enforce, never_empty, without_small
 from feedback_loop.analysis.embedding import unit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from feedback_loop.analysis.constraints import Constraints
     from feedback_loop.analysis.embedding import Thresholds
 
 _CHUNK_CELLS = 16_000_000  # similarities held at once: 64 MB of float32
@@ -76,6 +78,16 @@ class Links:
     target: NDArray[np.int64]
     cosine: NDArray[np.float32]
 
+    def without(self, rows: NDArray[np.bool_]) -> Links:
+        """The links that touch none of these rows, (n,) bool."""
+        keep = ~(rows[self.source] | rows[self.target])
+        return Links(self.source[keep], self.target[keep], self.cosine[keep])
+
+
+def _no_links() -> Links:
+    none = np.zeros(0, dtype=np.int64)
+    return Links(none, none, np.zeros(0, dtype=np.float32))
+
 
 def nearest_links(vectors: NDArray[np.float32], neighbours: int, edge: float) -> Links:
     """Link each row to its nearest ones above a cosine.
@@ -91,8 +103,7 @@ def nearest_links(vectors: NDArray[np.float32], neighbours: int, edge: float) ->
     n = len(vectors)
     keep = min(neighbours, n - 1)
     if keep < 1:
-        none = np.zeros(0, dtype=np.int64)
-        return Links(none, none, np.zeros(0, dtype=np.float32))
+        return _no_links()
     sources: list[NDArray[np.int64]] = []
     targets: list[NDArray[np.int64]] = []
     cosines: list[NDArray[np.float32]] = []
@@ -137,22 +148,32 @@ class GraphClusterer:
         thresholds: of the embedding model.
         weights: (n,) how many statements stand behind each row; ones if None.
         seed: of Leiden.
+        constraints: what people decided, with one fixed flag for each row; nothing if None.
 
     After :meth:`fit`: ``labels_`` (n,) with -1 for no group; ``identity_`` the known id of each label, 0 for a new
     group; ``confidence_`` (n,) float32 from 0 to 1, the share of a row's links that stay in its group times the
-    nearest of them; ``seconds_`` the time it took.
+    nearest of them; ``mean_`` (d,) what was taken off each row before comparing; ``links_`` the links; ``seconds_`` the
+    time it took.
     """
 
-    def __init__(self, thresholds: Thresholds, weights: NDArray[np.int64] | None = None, seed: int = 1) -> None:
+    def __init__(
+        self,
+        thresholds: Thresholds,
+        weights: NDArray[np.int64] | None = None,
+        seed: int = 1,
+        constraints: Constraints | None = None,
+    ) -> None:
         self.thresholds = thresholds
         self.weights = weights
         self.seed = seed
+        self.constraints = constraints
+        self.links_ = _no_links()
         self.labels_: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
         self.identity_: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
         self.confidence_: NDArray[np.float32] = np.zeros(0, dtype=np.float32)
         self.seconds_ = 0.0
         self._centres: NDArray[np.float32] = np.zeros((0, 0), dtype=np.float32)
-        self._mean: NDArray[np.float32] = np.zeros(0, dtype=np.float32)
+        self.mean_: NDArray[np.float32] = np.zeros(0, dtype=np.float32)
 
     def fit(self, X: NDArray[np.float32], y: NDArray[np.int64] | None = None) -> GraphClusterer:  # noqa: N803
         """Group the rows of ``X`` (n, d). ``y`` (n,) holds known ids, -1 or 0 for none (BERTopic's convention)."""
@@ -161,17 +182,26 @@ class GraphClusterer:
         n = len(vectors)
         current = np.zeros(n, dtype=np.int64) if y is None else np.maximum(np.asarray(y, dtype=np.int64), 0)
         weights = np.ones(n, dtype=np.int64) if self.weights is None else self.weights
-        self._mean = self.thresholds.centre * vectors.mean(axis=0) if n else np.zeros(0, dtype=np.float32)
+        self.mean_ = self.thresholds.centre * vectors.mean(axis=0) if n else np.zeros(0, dtype=np.float32)
         given = vectors
-        vectors = unit(vectors - self._mean) if n else vectors
+        vectors = unit(vectors - self.mean_) if n else vectors
         settings = settings_for(n, self.thresholds)
         links = nearest_links(vectors, settings.neighbours, settings.edge)
+        if self.constraints is not None:  # what a person left in no complaint draws nothing together
+            links = links.without(self.constraints.fixed & (current == 0))
         groups = communities(n, links, current, settings.resolution, self.seed)
         placed = match(groups, current, weights)[groups]
         placed = merged(placed, given, settings.merge)
-        placed = self._without_small(placed, weights, current)
+        if self.constraints is not None:  # before sizes and centres are taken: no new group is made of fixed rows
+            placed = np.where(self.constraints.fixed, current, placed)
+            placed = never_empty(placed, current, self.constraints.kept | self.constraints.held)
+        smallest = self.thresholds.smallest_group
+        placed = without_small(placed, current, weights, smallest)
         placed = self._hold(vectors, placed, current)
-        placed = self._without_small(placed, weights, current)  # a new group may have been held back to too few
+        placed = without_small(placed, current, weights, smallest)  # a new group may have been held back to too few
+        if self.constraints is not None:
+            placed = enforce(placed, current, self.constraints, weights, smallest)
+        self.links_ = links
         self._publish(placed, vectors, links)
         self.seconds_ = time.perf_counter() - began
         return self
@@ -180,7 +210,7 @@ class GraphClusterer:
         """Return the label of the nearest group centre for each row of ``X`` (n, d), -1 where none is near."""
         if not len(self._centres) or not len(X):
             return np.full(len(X), -1, dtype=np.int64)
-        near = unit(np.asarray(X, dtype=np.float32) - self._mean) @ self._centres.T
+        near = unit(np.asarray(X, dtype=np.float32) - self.mean_) @ self._centres.T
         best = near.argmax(axis=1)
         return np.where(near.max(axis=1) >= self.thresholds.edge, best, -1).astype(np.int64)
 
@@ -207,35 +237,12 @@ class GraphClusterer:
         placed[moved[stay]] = current[moved[stay]]
         return placed
 
-    def _without_small(
-        self, placed: NDArray[np.int64], weights: NDArray[np.int64], current: NDArray[np.int64]
-    ) -> NDArray[np.int64]:
-        """Groups of too few statements go to the pool; a known complaint stays, however small.
-
-        Nobody leaves a complaint that still exists for the pool: what was said there once was close enough.
-        """
-        names, inverse = np.unique(placed, return_inverse=True)
-        sizes = np.bincount(inverse, weights=weights)
-        small = (sizes < self.thresholds.smallest_group) & (names < 0)
-        placed = np.where(small[inverse], 0, placed)
-        return np.where((placed == 0) & (current > 0) & np.isin(current, placed), current, placed)
-
     def _publish(self, placed: NDArray[np.int64], vectors: NDArray[np.float32], links: Links) -> None:
         names = np.unique(placed[placed != 0])
         self.identity_ = np.maximum(names, 0)
         labels = np.searchsorted(names, placed) if len(names) else np.zeros(len(placed), dtype=np.int64)
         self.labels_ = np.where(placed == 0, -1, labels).astype(np.int64)
-        total = np.zeros(len(placed))
-        inside = np.zeros(len(placed))
-        best = np.zeros(len(placed))
-        same = (self.labels_[links.source] == self.labels_[links.target]) & (self.labels_[links.source] >= 0)
-        for end in (links.source, links.target):
-            np.add.at(total, end, links.cosine)
-            np.add.at(inside, end[same], links.cosine[same])
-            np.maximum.at(best, end[same], links.cosine[same])
-        share = np.divide(inside, total, out=np.zeros(len(placed)), where=total > 0)
-        alone = (self.labels_ >= 0) & (total == 0)  # one text repeated: nothing else is near, and nothing contradicts
-        self.confidence_ = np.clip(np.where(alone, 1.0, share * best), 0.0, 1.0).astype(np.float32)
+        self.confidence_ = confidences(placed, placed, links)
         self._centres = (
             _centres(vectors[self.labels_ >= 0], self.labels_[self.labels_ >= 0], len(names))
             if len(names)
@@ -243,13 +250,37 @@ class GraphClusterer:
         )
 
 
+def confidences(asked: NDArray[np.int64], placed: NDArray[np.int64], links: Links) -> NDArray[np.float32]:
+    """How surely each row belongs to the complaint asked for.
+
+    Args:
+        asked: (n,) complaint of each row, 0 for none; usually ``placed`` itself.
+        placed: (n,) the complaints of the rows it is linked to.
+        links: between the n rows.
+
+    Returns:
+        (n,) float32, 0 to 1: the share of a row's links that lead into the complaint times the nearest of them.
+    """
+    total = np.zeros(len(asked))
+    inside = np.zeros(len(asked))
+    best = np.zeros(len(asked))
+    for end, other in ((links.source, links.target), (links.target, links.source)):
+        same = (asked[end] == placed[other]) & (asked[end] != 0)
+        total += np.bincount(end, weights=links.cosine, minlength=len(asked))
+        inside += np.bincount(end[same], weights=links.cosine[same], minlength=len(asked))
+        np.maximum.at(best, end[same], links.cosine[same])
+    share = np.divide(inside, total, out=np.zeros(len(asked)), where=total > 0)
+    alone = (asked != 0) & (total == 0)  # one text repeated: nothing else is near, and nothing contradicts
+    return np.clip(np.where(alone, 1.0, share * best), 0.0, 1.0).astype(np.float32)
+
+
 def communities(n: int, links: Links, current: NDArray[np.int64], resolution: float, seed: int) -> NDArray[np.int64]:
     """Leiden over the links, started from ``current`` (n,), 0 for none. Returns (n,) group numbers from 0 on.
 
     Rows without a link keep the company of their complaint, or stay alone.
     """
-    start = _start(current)
-    groups = start.copy()
+    start = _start(current, links)
+    groups = _start(current, None)
     if len(links.source):
         from graspologic_native import leiden  # type: ignore[import-untyped,unused-ignore]
 
@@ -363,18 +394,39 @@ def merged(placed: NDArray[np.int64], vectors: NDArray[np.float32], above: float
     return result
 
 
-def _start(current: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Communities to start from: the complaints, and each other row alone."""
-    start = np.zeros(len(current), dtype=np.int64)
-    known, inverse = np.unique(current, return_inverse=True)
-    start[:] = inverse
-    alone = np.flatnonzero(current == 0)
+def _start(current: NDArray[np.int64], links: Links | None) -> NDArray[np.int64]:
+    """Communities to start from: the complaints, and each other row alone.
+
+    With links, a row that is linked to nobody of its complaint starts alone, too: the Leiden library refuses
+    communities that hold unconnected rows, or breaks down over them.
+    """
+    company = current > 0
+    if links is not None:
+        inside = current[links.source] == current[links.target]
+        linked = np.zeros(len(current), dtype=np.bool_)
+        linked[links.source[inside]] = linked[links.target[inside]] = True
+        company &= linked
+    known, inverse = np.unique(np.where(company, current, 0), return_inverse=True)
+    start = np.asarray(inverse, dtype=np.int64).reshape(-1)
+    alone = np.flatnonzero(~company)
     start[alone] = len(known) + np.arange(len(alone))
     return start
 
 
-def _centres(vectors: NDArray[np.float32], groups: NDArray[np.int64], count: int) -> NDArray[np.float32]:
-    """Unit mean vector of each group, (count, d), by one pass over rows sorted by group."""
+def group_sums(
+    vectors: NDArray[np.float32], groups: NDArray[np.int64], weights: NDArray[np.float32] | None, count: int
+) -> NDArray[np.float32]:
+    """Sum of the (weighted) rows of each group, (count, d), in one pass over rows sorted by group."""
+    sums = np.zeros((count, vectors.shape[1]), dtype=np.float32)
+    if not len(groups):
+        return sums
     order = np.argsort(groups, kind="stable")
-    bounds = np.searchsorted(groups[order], np.arange(count))
-    return unit(np.add.reduceat(vectors[order], bounds, axis=0))
+    present, bounds = np.unique(groups[order], return_index=True)
+    rows = vectors[order] if weights is None else vectors[order] * weights[order, None]
+    sums[present] = np.add.reduceat(rows, bounds, axis=0)
+    return sums
+
+
+def _centres(vectors: NDArray[np.float32], groups: NDArray[np.int64], count: int) -> NDArray[np.float32]:
+    """Unit mean vector of each group, (count, d)."""
+    return unit(group_sums(vectors, groups, None, count))
