@@ -1,18 +1,27 @@
 """Personal data out of free text, before anything else sees it.
 
 Found are mail addresses, links that carry more than a page, IP addresses, IBANs (ISO 13616), payment cards (Luhn,
-ISO/IEC 7812), phone numbers (libphonenumber) and every other long number. Each becomes a placeholder that people can
-read. Names and postal addresses are not found. Money, dates, years and small numbers stay, since complaints need them.
+ISO/IEC 7812), phone numbers (libphonenumber), numbers of people and firms in registers (:mod:`.identifiers`), postal
+addresses (:mod:`.addresses`), names that customers give themselves (:mod:`.signatures`) and every other long number.
+Each becomes a placeholder that people can read. Money, dates, years, versions and small numbers stay, since complaints
+need them. This lessens what is known of a person and never removes all: a name in the middle of a sentence, a house
+name or a job only one person has are not found. ``bench/redaction.py`` measures how much is.
 
-Every step is linear in the length of the text: patterns have no nested or overlapping repetitions, look-ups by country
-and checksums run on spans of bounded length.
+Every step is linear in the length of the text: repetitions are bounded or do not overlap, look-ups by country and
+checksums run on spans of bounded length.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
+from bisect import bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from feedback_loop.analysis.addresses import find_addresses
+from feedback_loop.analysis.identifiers import find_ids
+from feedback_loop.analysis.signatures import find_names
 
 EMAIL = "email"
 PHONE = "phone"
@@ -21,7 +30,10 @@ IBAN = "iban"
 NUMBER = "number"
 LINK = "link"
 IP = "ip"
-KINDS = (EMAIL, PHONE, CARD, IBAN, NUMBER, LINK, IP)
+ID = "id"
+ADDRESS = "address"
+NAME = "name"
+KINDS = (EMAIL, PHONE, CARD, IBAN, NUMBER, LINK, IP, ID, ADDRESS, NAME)
 
 
 @dataclass(frozen=True)
@@ -57,21 +69,52 @@ def redact(text: str, region: str | None = None) -> Redaction:
         The readable text without the data. Applied to its own result it changes nothing. In a text of more than
         100,000 characters every link, address and stretch of four digits or more goes, whatever it may be.
     """
-    if not _WORTH_A_LOOK.search(text):
-        return Redaction(text, ())
+    redacted, found = text, tuple[Found, ...]()
+    for _ in range(_MOST_PASSES):  # what stood beside something replaced may read differently now
+        done = _once(redacted, region)
+        if not done.found:
+            break
+        found = _merged(found, done.found)
+        redacted = done.text
+    return Redaction(redacted, found)
+
+
+def _once(text: str, region: str | None) -> Redaction:
     if len(text) > _LONGEST_READ:
         return _blunt(text)
     search = _Search(text, region)
+    search.names()
+    if not _WORTH_A_LOOK.search(text):
+        return _with_placeholders(text, search.found)
     search.links()
-    search.addresses()
+    search.emails()
+    search.keep_versions()
     search.ips()
     if _DIGIT.search(text):
-        search.ibans()
+        if len(_DIGIT.findall(text)) >= _FEWEST_DIGITS_OF_AN_ID:
+            search.ibans()
+            search.ids()
+        search.addresses()
         search.keep_dates_and_money()
         search.phones_and_cards()
         search.codes()
         search.numbers()
     return _with_placeholders(text, search.found)
+
+
+def _merged(before: tuple[Found, ...], after: tuple[Found, ...]) -> tuple[Found, ...]:
+    """What two passes found, all counted in the text of the first; the second read what the first left."""
+    shifts = [(0, 0)]  # from this place in the text with placeholders, so many characters are missing
+    grown = 0
+    for item in before:
+        grown += item.end - item.start - len(item.kind) - 2
+        shifts.append((item.end - grown, grown))
+    places = [place for place, _ in shifts]
+    moved = [
+        Found(item.kind, *(at + shifts[bisect_right(places, at) - 1][1] for at in (item.start, item.end)))
+        for item in after
+    ]
+    return tuple(sorted((*before, *moved), key=lambda item: item.start))
 
 
 def _with_placeholders(text: str, spans: list[Found]) -> Redaction:
@@ -113,11 +156,20 @@ _MONEY = re.compile(
 _CURRENCY_SIGN = re.compile(_CURRENCY, re.IGNORECASE)
 _DIGITS = re.compile(r"[+(]{0,2}\d+(?:[ .\-/()\u00a0\u2011]{1,3}\d+)*")
 _CODE = re.compile(r"(?<!\w)\w[\w\-/.]{5,}")
+_VERSION = re.compile(
+    r"(?<!\w)(?:v|ver|version|versión|versione|versie|versão|build|release|firmware|update|chrome|firefox|safari|edge|opera"
+    r"|ios|ipados|macos|android|windows|app)\.? ?\d{1,4}(?:\.\d{1,6}){1,4}(?!\w|\.\d)",
+    re.IGNORECASE,
+)
 _YEAR = re.compile(r"(?:19|20)\d\d")
 
+_PLACEHOLDER = re.compile(rf"\[(?:{'|'.join(KINDS)})\]")
+
+_MOST_PASSES = 4
 _LONGEST_READ = 100_000  # characters; no customer writes more, and a longer text gets the blunt treatment
 _LONGEST_LABELLED = 40  # a longer run of digits is no card or phone number; it is replaced as a number all the same
 _MOST_PHONES = 200  # candidates per text that libphonenumber sees; what is beyond is replaced as a number
+_FEWEST_DIGITS_OF_AN_ID = 4
 _SHORTEST_NUMBER = 6  # digits in a row
 _SHORTEST_GROUPED = 9  # digits, when written in groups
 _TAKEN = "\x00"
@@ -144,6 +196,8 @@ class _Search:
         self.region = region.upper() if region else None
         self.found: list[Found] = []
         self._open = list(text)
+        for match in _PLACEHOLDER.finditer(text):
+            self._keep(*match.span())
 
     def links(self) -> None:
         for token in _TOKEN.finditer(self.text):
@@ -165,7 +219,16 @@ class _Search:
             elif scheme:
                 self._keep(token.start() + start, token.start() + start + len(link))
 
+    def names(self) -> None:
+        self._take_all(NAME, find_names(self._rest()))
+
+    def ids(self) -> None:
+        self._take_all(ID, find_ids(self._rest()))
+
     def addresses(self) -> None:
+        self._take_all(ADDRESS, find_addresses(self._rest()))
+
+    def emails(self) -> None:
         text = self._rest()
         last = 0
         for at in _AT.finditer(text):
@@ -207,6 +270,10 @@ class _Search:
                 continue
             if _is_iban("".join(text[i] for i in characters[:length])):
                 self._take(IBAN, match.start(), end)
+
+    def keep_versions(self) -> None:
+        for match in _VERSION.finditer(self._rest()):
+            self._keep(*match.span())
 
     def keep_dates_and_money(self) -> None:
         patterns = [_DATE]
@@ -254,6 +321,14 @@ class _Search:
             grouped = digits >= _SHORTEST_GROUPED and digits >= 2 * len(groups) and not _only_years(match.group())
             if long_run or grouped:
                 self._take(NUMBER, *match.span())
+
+    def _take_all(self, kind: str, spans: Iterable[tuple[int, int]]) -> None:
+        """Take spans that may overlap: the longest of those that begin first."""
+        last = 0
+        for start, end in sorted(spans, key=lambda span: (span[0], -span[1])):
+            if start >= last:
+                self._take(kind, start, end)
+                last = end
 
     def _take(self, kind: str, start: int, end: int) -> None:
         self.found.append(Found(kind, start, end))
