@@ -57,7 +57,7 @@ def engine(
         engine.dispose()
         return
     admin = make_engine(database_url(POSTGRES, Path())).execution_options(isolation_level="AUTOCOMMIT")
-    name = f"feedback_loop_test_{worker_id}"
+    name = f"feedback_loop_test_{worker_id}_{os.getpid()}"  # two runs at a time do not meet
     try:
         with admin.connect() as connection:
             connection.execute(text(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
