@@ -3,9 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 BANKING77 ?= ../shared/data/banking77
 PYTEST_PROCESSES ?= 2
+ROUNDS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test lint format bench migration lock wheel-test clean
+.PHONY: help setup demo run test lint format bench bench-peer migration lock wheel-test clean
 
 help:  ## show what there is
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +44,16 @@ bench: setup  ## measure the analysis (BANKING77=folder of that data set) and th
 	$(BIN)/python bench/banking77.py $(BANKING77)
 	$(BIN)/python bench/thresholds.py $(BANKING77)
 	$(BIN)/python bench/importing.py 1000
+
+bench-peer: setup .venv-peer/.installed  ## compare the analysis with BERTopic as it comes ROUNDS times (Python 3.11, Linux; 2 GB of disk)
+	$(BIN)/python bench/peer.py $(BANKING77) --rounds $(ROUNDS)
+
+.venv-peer/.installed: bench/peer.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "The peer needs Python 3.11; name it with: make bench-peer PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv-peer
+	.venv-peer/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes -r bench/peer.lock || \
+	  { echo "Where pip finds no torch 2.13.0+cpu, tell it where that is: PIP_FIND_LINKS=FOLDER make bench-peer"; exit 1; }
+	@touch $@
 
 migration: setup  ## draft the next migration: make migration NAME="what it does"
 	$(BIN)/alembic revision --autogenerate -m "$(NAME)"
