@@ -89,7 +89,7 @@ class Vector(Base):
     """The embedding of one text by one model. Equal texts share it."""
 
     __tablename__ = "vectors"
-    __table_args__ = (UniqueConstraint("text_hash", "model"),)
+    __table_args__ = (UniqueConstraint("text_hash", "model"), Index("ix_vectors_model", "model"))
 
     id: Mapped[pk]
     text_hash: Mapped[str] = mapped_column(String(64))
@@ -118,6 +118,12 @@ class Statement(Base):
             "complaint_id",
             sqlite_where=text("is_exemplar"),
             postgresql_where=text("is_exemplar"),
+        ),
+        Index(
+            "ix_statements_by_person",
+            "complaint_id",
+            sqlite_where=text("placed = 'person'"),
+            postgresql_where=text("placed = 'person'"),
         ),
         Index("ix_statements_said_at", "said_at"),
     )

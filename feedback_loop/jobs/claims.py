@@ -10,14 +10,14 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from feedback_loop.db import Sessions
+from feedback_loop.db import Sessions, insert_missing
 from feedback_loop.jobs.models import Lease, Tick
 
 log = logging.getLogger(__name__)
@@ -126,6 +126,15 @@ def take_lease(session: Session, name: str, now: datetime, lease: timedelta, hol
     except IntegrityError:
         return False
     return True
+
+
+def queue(session: Session, name: str) -> None:
+    """Wait until no other transaction holds this name, and hold it until this one ends.
+
+    Short writes that must not interleave queue here; on SQLite, writers do so anyway.
+    """
+    insert_missing(session, Lease, [{"name": name, "holder": "", "until": datetime(1970, 1, 1, tzinfo=UTC)}])
+    session.execute(select(Lease.name).where(Lease.name == name).with_for_update()).all()
 
 
 @contextmanager

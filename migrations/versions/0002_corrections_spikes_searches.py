@@ -254,6 +254,17 @@ def upgrade() -> None:
             )
         )
 
+        batch_op.create_index(
+            "ix_statements_by_person",
+            ["complaint_id"],
+            unique=False,
+            sqlite_where=sa.text("placed = 'person'"),
+            postgresql_where=sa.text("placed = 'person'"),
+        )
+
+    with op.batch_alter_table("vectors", schema=None) as batch_op:
+        batch_op.create_index("ix_vectors_model", ["model"], unique=False)
+
     # Somebody answers already for what was taken on before this column was there.
     op.execute(
         "UPDATE complaints SET kept = true WHERE id IN "
@@ -262,6 +273,8 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_index("ix_vectors_model", "vectors")
+    op.drop_index("ix_statements_by_person", "statements")
     for table, columns in (
         ("statements", ("kept_out", "language")),
         ("refines", ("changes",)),

@@ -248,7 +248,7 @@ def test_a_second_worker_does_not_refine_at_the_same_time(
 def test_a_refine_that_breaks_off_changes_nothing(
     make: Make, sessions: Sessions, settings: Settings, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from feedback_loop.complaints.service import refine
+    from feedback_loop.complaints.service import writing
 
     survey = make.survey()
     make.session.commit()
@@ -263,7 +263,7 @@ def test_a_refine_that_breaks_off_changes_nothing(
     def break_off(*_args: object) -> None:
         raise MemoryError("no room")
 
-    monkeypatch.setattr(refine, "count_again", break_off)
+    monkeypatch.setattr(writing, "count_changes", break_off)
     with pytest.raises(MemoryError):
         pipeline.refine_now(context)
     with reading(sessions) as session:

@@ -6,7 +6,7 @@ meanwhile. Only worker code imports this module: it needs the arrays and models 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,18 +21,19 @@ from feedback_loop.analysis.embedding import Embedder
 from feedback_loop.analysis.kinds import Kind, classify
 from feedback_loop.analysis.splitting import split
 from feedback_loop.complaints import vectors
+from feedback_loop.complaints.corrections import end_of, merged_into
 from feedback_loop.complaints.models import (
     Complaint,
-    ComplaintState,
     Placed,
     Statement,
     StatementKind,
     StatementRole,
     Vector,
 )
-from feedback_loop.complaints.service.counts import count_again
+from feedback_loop.complaints.service.corrections import CORRECTING
+from feedback_loop.complaints.service.counts import Change, count_changes
 from feedback_loop.db import Sessions
-from feedback_loop.jobs.claims import Claim, all_still_ours, claim
+from feedback_loop.jobs.claims import Claim, all_still_ours, claim, queue
 from feedback_loop.responses.models import Answer
 from feedback_loop.surveys.models import Survey
 from feedback_loop.surveys.scales import SCALES
@@ -148,29 +149,31 @@ def write_statements(
     now: datetime,
 ) -> int:
     """Replace the statements of each answer that is still ours, and count the touched complaints again."""
+    queue(session, CORRECTING)  # so that no complaint is merged away between looking and writing
     ours = all_still_ours(session, Answer, claims)
     if not ours:
         return 0
     session.execute(update(Answer), [{"id": id, "analysed_at": now, "claimed_until": None} for id in sorted(ours)])
-    places = select(Statement.complaint_id).where(Statement.answer_id.in_(ours)).distinct()
-    touched = {place for place in session.scalars(places) if place is not None}
+    old = session.execute(
+        select(Statement.id, Statement.complaint_id, Answer.customer_id)
+        .join(Answer, Answer.id == Statement.answer_id)
+        .where(Statement.answer_id.in_(ours))
+    ).all()
+    into = merged_into(session)
+    decided = decided_by_people(session, vector_ids.values(), into)
     session.execute(delete(Statement).where(Statement.answer_id.in_(ours)))
-    active = set(
-        session.scalars(
-            select(Complaint.id).where(
-                Complaint.state == ComplaintState.ACTIVE,
-                Complaint.id.in_({a.complaint_id for a in placed.values() if a.complaint_id}),
-            )
-        )
-    )
     rows: list[dict[str, Any]] = []
     for piece in pieces:
         if piece.answer_id not in ours:
             continue
         found = placed.get(piece)
-        # A complaint that was merged or dismissed since we looked takes no more; the statement waits for the next
-        # refine.
-        home = found.complaint_id if found and found.complaint_id in active else None
+        home = end_of(found.complaint_id, into) if found and found.complaint_id else None
+        confidence = round(float(found.confidence), 3) if found and home else None
+        reason = found.reason if found else ""
+        same_words = decided.get(vector_ids.get(piece, 0))
+        if same_words is not None and piece.role == StatementRole.MAIN:
+            home, confidence = same_words.complaint_id, 1.0 if same_words.complaint_id else None
+            reason = "A colleague decided where these very words belong"
         rows.append(
             {
                 "answer_id": piece.answer_id,
@@ -182,23 +185,51 @@ def write_statements(
                 "vector_id": vector_ids.get(piece),
                 "complaint_id": home,
                 "placed": Placed.NEAREST if home else None,
-                "confidence": round(float(found.confidence), 3) if found and home else None,
-                "reason": found.reason if found else "",
+                "confidence": confidence,
+                "reason": reason,
             }
         )
+    changes = [Change(row.id, row.complaint_id, None, is_gone=True, customer_id=row.customer_id) for row in old]
     if rows:
-        session.execute(insert(Statement), rows)
-    count_again(session, touched | {row["complaint_id"] for row in rows if row["complaint_id"]})
+        ids = session.scalars(insert(Statement).returning(Statement.id, sort_by_parameter_order=True), rows).all()
+        changes += [Change(id, None, row["complaint_id"]) for id, row in zip(ids, rows, strict=True)]
+    count_changes(session, changes)
     return len(ours)
 
 
+@dataclass(frozen=True)
+class Decided:
+    """Where people put the very same words; None for in no complaint."""
+
+    complaint_id: int | None
+
+
+def decided_by_people(session: Session, vector_ids: Iterable[int], into: dict[int, int]) -> dict[int, Decided]:
+    """What people decided about some words, by the vector of these; nothing where they decided both ways."""
+    wanted = sorted(set(vector_ids))
+    decided: dict[int, set[int | None]] = {}
+    for start in range(0, len(wanted), AT_ONCE):
+        rows = session.execute(
+            select(Statement.vector_id, Statement.complaint_id)
+            .where(
+                Statement.vector_id.in_(wanted[start : start + AT_ONCE]),
+                (Statement.placed == Placed.PERSON) | Statement.kept_out,
+            )
+            .distinct()
+        )
+        for vector_id, complaint_id in rows:
+            assert vector_id is not None
+            decided.setdefault(vector_id, set()).add(end_of(complaint_id, into) if complaint_id else None)
+    return {vector_id: Decided(*homes) for vector_id, homes in decided.items() if len(homes) == 1}
+
+
 def load_exemplars(session: Session, embedder: Embedder) -> Exemplars:
-    """The statements that stand for the active complaints."""
+    """The statements that stand for complaints; also for dismissed ones, so that these found no other complaint."""
     rows = session.execute(
         select(Statement.id, Statement.complaint_id, Vector.data)
         .join(Vector, Vector.id == Statement.vector_id)
         .join(Complaint, Complaint.id == Statement.complaint_id)
-        .where(Statement.is_exemplar, Vector.model == embedder.name, Complaint.state == ComplaintState.ACTIVE)
+        .where(Statement.is_exemplar, Vector.model == embedder.name, Complaint.merged_into_id.is_(None))
         .order_by(Statement.id)
     ).all()
     return Exemplars(

@@ -1,27 +1,140 @@
-"""The counts that complaints carry, so that lists need no counting."""
+"""The counts that complaints carry, so that lists need no counting.
+
+Whoever changes the place of statements says which (`Change`), and only what these touch is counted: the work grows with
+what is new, not with what is stored. `count_again` counts from nothing; it runs once a day over all, and where so much
+has changed that it is cheaper.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-from sqlalchemy import case, func, select, update
+from sqlalchemy import bindparam, case, func, select, update
 from sqlalchemy.orm import Session
 
 from feedback_loop.complaints.models import Complaint, Statement
 from feedback_loop.responses.models import Answer
 
 CHUNK = 500
+MANY = 5_000  # changes from which counting everything anew is cheaper
+
+
+@dataclass(frozen=True)
+class Change:
+    """A statement that is written: the complaint it was in and the one it is in, None for none.
+
+    Attributes:
+        customer_id: Who said it, needed where the statement is gone; otherwise read from the database.
+    """
+
+    statement_id: int
+    was: int | None
+    now: int | None
+    is_gone: bool = False
+    customer_id: int | None = None
+
+
+def lock(session: Session, complaint_ids: Sequence[int]) -> None:
+    """Workers that touch the same complaint count one after the other, so that each sees what the other wrote.
+
+    Not a full lock: statements being inserted hold a key share of their complaint.
+    """
+    locked = select(Complaint.id).where(Complaint.id.in_(complaint_ids)).order_by(Complaint.id)
+    session.execute(locked.with_for_update(key_share=True)).all()
+
+
+def count_changes(session: Session, changes: Iterable[Change]) -> None:
+    """Bring the counts of complaints in line with statements that have just been written.
+
+    Args:
+        changes: All of them, after they were flushed.
+    """
+    changes = [each for each in changes if each.was != each.now]
+    touched = sorted({id for each in changes for id in (each.was, each.now) if id is not None})
+    if not touched:
+        return
+    if len(changes) > MANY:
+        count_again(session, touched)
+        return
+    for start in range(0, len(touched), CHUNK):
+        lock(session, touched[start : start + CHUNK])
+    customers = {each.statement_id: each.customer_id for each in changes if each.is_gone}
+    stands: dict[int, int | None] = {}
+    alive = [each.statement_id for each in changes if not each.is_gone]
+    for start in range(0, len(alive), CHUNK):
+        for key, complaint_id, customer_id in session.execute(
+            select(Statement.id, Statement.complaint_id, Answer.customer_id)
+            .join(Answer, Answer.id == Statement.answer_id)
+            .where(Statement.id.in_(alive[start : start + CHUNK]))
+        ):
+            customers[key], stands[key] = customer_id, complaint_id
+    # One that is gone or stands elsewhere was written by somebody else, who counts it.
+    changes = [each for each in changes if each.is_gone or stands.get(each.statement_id, -1) == each.now]
+    statements: Counter[int] = Counter()
+    anonymous: Counter[int] = Counter()
+    pairs: Counter[tuple[int, int]] = Counter()
+    for each in changes:
+        customer = customers.get(each.statement_id)
+        for id, step in ((each.was, -1), (each.now, 1)):
+            if id is None:
+                continue
+            statements[id] += step
+            if customer is None:
+                anonymous[id] += step
+            else:
+                pairs[id, customer] += step
+    people = count_people(session, pairs)
+    table = Complaint.__table__
+    first = select(func.min(Statement.said_at)).where(Statement.complaint_id == table.c.id).scalar_subquery()
+    last = select(func.max(Statement.said_at)).where(Statement.complaint_id == table.c.id).scalar_subquery()
+    session.connection().execute(
+        update(table)  # type: ignore[arg-type]
+        .where(table.c.id == bindparam("key"))
+        .values(
+            statement_count=table.c.statement_count + bindparam("statements"),
+            people_count=table.c.people_count + bindparam("people"),
+            anonymous_count=table.c.anonymous_count + bindparam("anonymous"),
+            first_said_at=first,
+            last_said_at=last,
+        ),
+        [{"key": id, "statements": statements[id], "people": people[id], "anonymous": anonymous[id]} for id in touched],
+    )
+
+
+def count_people(session: Session, pairs: Counter[tuple[int, int]]) -> Counter[int]:
+    """By how many customers each complaint has grown or shrunk.
+
+    Args:
+        pairs: By complaint and customer, how many statements more or fewer there are since the change.
+    """
+    people: Counter[int] = Counter()
+    customers = sorted({customer for _, customer in pairs})
+    complaints = {complaint for complaint, _ in pairs}
+    now: dict[tuple[int, int], int] = {}
+    for start in range(0, len(customers), CHUNK):
+        rows = session.execute(
+            select(Statement.complaint_id, Answer.customer_id, func.count())
+            .join(Answer, Answer.id == Statement.answer_id)
+            .where(Answer.customer_id.in_(customers[start : start + CHUNK]), Statement.complaint_id.is_not(None))
+            .group_by(Statement.complaint_id, Answer.customer_id)
+        )
+        for complaint_id, customer_id, count in rows:
+            if complaint_id in complaints and customer_id is not None:
+                now[complaint_id, customer_id] = count
+    for key, step in pairs.items():
+        after = now.get(key, 0)
+        people[key[0]] += (after > 0) - (after - step > 0)
+    return people
 
 
 def count_again(session: Session, complaint_ids: Iterable[int]) -> None:
-    """Count the statements and people of some complaints, and when these were first and last heard of."""
+    """Count the statements and people of some complaints from nothing, and when these were first and last heard of."""
     wanted = sorted(complaint_ids)
     for start in range(0, len(wanted), CHUNK):
         chunk = wanted[start : start + CHUNK]
-        # Workers that touch the same complaint count one after the other, so that each sees what the other wrote. Not a
-        # full lock: statements being inserted hold a key share of their complaint.
-        locked = select(Complaint.id).where(Complaint.id.in_(chunk)).order_by(Complaint.id)
-        session.execute(locked.with_for_update(key_share=True)).all()
+        lock(session, chunk)
         counts = {
             row.complaint_id: row
             for row in session.execute(

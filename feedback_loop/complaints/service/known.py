@@ -1,0 +1,166 @@
+"""What a refine works on: the newest statements, those that stand for each complaint, and what people decided.
+
+Only worker code imports this module: it needs the arrays of `analysis/`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import and_, bindparam, delete, func, select, update
+from sqlalchemy.orm import Session
+
+from feedback_loop.analysis.constraints import Constraints
+from feedback_loop.analysis.embedding import Embedder
+from feedback_loop.complaints import vectors
+from feedback_loop.complaints.corrections import end_of, merged_into, read_rules, stamp
+from feedback_loop.complaints.models import Placed, Statement, StatementKind, StatementRole, Vector
+from feedback_loop.db import Sessions, reading
+
+WINDOW = 100_000  # statements that a refine looks at, beside those that stand for complaints: bounds time and memory
+CHUNK = 500
+
+
+@dataclass(frozen=True)
+class Known:
+    """The statements a refine works on: n whole comments that are problems, oldest first.
+
+    Attributes:
+        oldest: Id of the oldest statement of the window; older ones are here only to stand for their complaints.
+        stamp: Changes when people correct something; compared before anything is written.
+    """
+
+    ids: NDArray[np.int64]
+    texts: list[str]
+    vectors: NDArray[np.float32]
+    current: NDArray[np.int64]  # complaint of each, 0 for none
+    confidence: NDArray[np.float32]
+    exemplar: NDArray[np.bool_]
+    constraints: Constraints
+    oldest: int
+    stamp: tuple[int, int]
+
+
+def read_known(session: Session, embedder: Embedder, window: int = WINDOW) -> Known:
+    """Read the newest whole comments that are problems, and the older ones that stand for complaints.
+
+    Args:
+        session: A session that reads.
+        embedder: Whose vectors are wanted.
+        window: How many of the newest.
+    """
+    whole = and_(Statement.role == StatementRole.MAIN, Statement.kind == StatementKind.PROBLEM)
+    newest = select(Statement.id).where(whole).order_by(Statement.id.desc()).limit(window).subquery()
+    oldest = session.scalar(select(func.min(newest.c.id))) or 0
+    columns = select(
+        Statement.id,
+        Statement.text,
+        Statement.vector_id,
+        Vector.data,
+        Statement.complaint_id,
+        Statement.confidence,
+        Statement.is_exemplar,
+        Statement.placed,
+        Statement.kept_out,
+    ).join(Vector, Vector.id == Statement.vector_id)
+    of_model = Vector.model == embedder.name
+    older = columns.where(whole, of_model, Statement.is_exemplar, Statement.id < oldest).order_by(Statement.id)
+    newer = columns.where(whole, of_model, Statement.id >= oldest).order_by(Statement.id)
+    rows = [*session.execute(older), *session.execute(newer)]
+    into = merged_into(session)
+    current = np.array([end_of(row.complaint_id or 0, into) for row in rows], dtype=np.int64)
+    by_person = np.array([row.placed == Placed.PERSON or row.kept_out for row in rows], dtype=np.bool_)
+    rules = read_rules(session)
+    with_fixed = select(Statement.complaint_id).where(Statement.placed == Placed.PERSON).distinct()
+    kept = rules.kept | {end_of(id, into) for id in session.scalars(with_fixed) if id is not None}
+    return Known(
+        np.array([row.id for row in rows], dtype=np.int64),
+        [row.text for row in rows],
+        vectors.unpack([row.data for row in rows], embedder.dimensions),
+        current,
+        np.array([row.confidence or 0.0 for row in rows], dtype=np.float32),
+        np.array([row.is_exemplar for row in rows], dtype=np.bool_),
+        Constraints(
+            with_twins(by_person, np.array([row.vector_id for row in rows], dtype=np.int64), current),
+            rules.held,
+            frozenset(kept),
+            rules.apart,
+        ),
+        oldest,
+        stamp(session),
+    )
+
+
+def with_twins(
+    by_person: NDArray[np.bool_], vector: NDArray[np.int64], current: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """What a person put somewhere holds for the same words in the same place, too.
+
+    Args:
+        by_person: (n,) rows that a person placed.
+        vector: (n,) equal for equal words.
+        current: (n,) complaint of each row, 0 for none.
+
+    Returns:
+        (n,) rows that stay where they are.
+    """
+    if not by_person.any():
+        return by_person
+    places = np.stack([vector, current], axis=1)
+    _, inverse = np.unique(places, axis=0, return_inverse=True)
+    inverse = inverse.ravel()
+    decided = np.zeros(int(inverse.max()) + 1, dtype=np.bool_)
+    decided[inverse[by_person]] = True
+    fixed: NDArray[np.bool_] = decided[inverse]
+    return fixed
+
+
+def embed_again(sessions: Sessions, embedder: Embedder) -> int:
+    """Give statements that have a vector of another model one of this model, so that complaints outlive the change.
+
+    In batches of their own: broken off, it goes on where it was. Those that stand for complaints come first, so that
+    new statements find their complaints again soon.
+
+    Returns:
+        How many statements got another vector.
+    """
+    with reading(sessions) as session:
+        least, most = session.execute(select(func.min(Vector.model), func.max(Vector.model))).one()
+    if least is None or least == most == embedder.name:
+        return 0
+    done = 0
+    for only in ([Statement.is_exemplar], []):
+        after = 0
+        while True:
+            with reading(sessions) as session:
+                rows = session.execute(
+                    select(Statement.id, Statement.text)
+                    .join(Vector, Vector.id == Statement.vector_id)
+                    .where(Vector.model != embedder.name, Statement.id > after, *only)
+                    .order_by(Statement.id)
+                    .limit(CHUNK)
+                ).all()
+                hashes = {row.id: vectors.hash_text(row.text) for row in rows}
+                stored = vectors.known(session, hashes.values(), embedder.name)
+            if not rows:
+                break
+            after = rows[-1].id
+            done += len(rows)
+            fresh = {hashes[row.id]: row.text for row in rows if hashes[row.id] not in stored}
+            made = dict(zip(fresh, embedder.encode(list(fresh.values())), strict=True)) if fresh else {}
+            with sessions.begin() as session:
+                vectors.store(session, made, embedder.name)
+                ids = vectors.known(session, hashes.values(), embedder.name)
+                table = Statement.__table__
+                session.connection().execute(
+                    update(table)  # type: ignore[arg-type]
+                    .where(table.c.id == bindparam("key"))
+                    .values(vector_id=bindparam("vector")),
+                    [{"key": key, "vector": ids[text_hash][0]} for key, text_hash in hashes.items()],
+                )
+    with sessions.begin() as session:
+        used = select(Statement.id).where(Statement.vector_id == Vector.id).exists()
+        session.execute(delete(Vector).where(Vector.model != embedder.name, ~used))
+    return done
