@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, func, insert, literal, null, or_, select, update
+from sqlalchemy import ColumnElement, Select, case, func, insert, literal, null, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from feedback_loop.accounts.models import User
@@ -466,25 +466,15 @@ def gone(correction: Correction, complaint_id: int | None) -> bool:
 
 
 def put_back(session: Session, correction: Correction) -> tuple[int, set[int]]:
-    """Put the statements of a correction back where they stood, but for those that were corrected again since.
+    """Put the statements of a correction back where they stood.
+
+    Those that were corrected again since stay; undoing that will then put them where they stood before this one.
 
     Returns:
         How many went back, and the complaints whose counts have changed.
     """
-    again, newer, draft = aliased(CorrectedStatement), aliased(Correction), aliased(Draft)
-    applied_at = correction.draft.applied_at
-    corrected_since = (
-        select(again.statement_id)
-        .join(newer, newer.id == again.correction_id)
-        .join(draft, draft.id == newer.draft_id)
-        .where(
-            again.statement_id == CorrectedStatement.statement_id,
-            newer.undone_at.is_(None),
-            or_(draft.applied_at > applied_at, (draft.applied_at == applied_at) & (newer.id > correction.id)),
-        )
-        .exists()
-    )
-    mine = (CorrectedStatement.correction_id == correction.id, ~corrected_since)
+    hand_on(session, correction)
+    mine = (CorrectedStatement.correction_id == correction.id, ~next_after(correction).exists())
     theirs = select(CorrectedStatement.statement_id).where(*mine)
     now_in = session.scalars(select(Statement.complaint_id).where(Statement.id.in_(theirs)).distinct())
     were_in = session.scalars(select(CorrectedStatement.was_complaint_id).where(*mine).distinct())
@@ -512,18 +502,57 @@ def put_back(session: Session, correction: Correction) -> tuple[int, set[int]]:
     # A statement in no complaint stands for none.
     session.execute(
         update(Statement)
-        .where(
-            Statement.complaint_id.is_(None),
-            Statement.is_exemplar,
-            Statement.id.in_(
-                select(CorrectedStatement.statement_id).where(CorrectedStatement.correction_id == correction.id)
-            ),
-        )
+        .where(Statement.complaint_id.is_(None), Statement.is_exemplar, Statement.id.in_(theirs))
         .values(is_exemplar=False)
         .execution_options(synchronize_session=False)
     )
     session.expire_all()
     return result.rowcount, changed  # type: ignore[attr-defined]
+
+
+def next_after(correction: Correction) -> Select[int]:
+    """The next correction of a statement after this one that holds; correlated to `CorrectedStatement`."""
+    again, newer, draft = aliased(CorrectedStatement), aliased(Correction), aliased(Draft)
+    applied_at = correction.draft.applied_at
+    return (
+        select(again.correction_id)
+        .join(newer, newer.id == again.correction_id)
+        .join(draft, draft.id == newer.draft_id)
+        .where(
+            again.statement_id == CorrectedStatement.statement_id,
+            newer.undone_at.is_(None),
+            draft.state == DraftState.APPLIED,
+            or_(draft.applied_at > applied_at, (draft.applied_at == applied_at) & (newer.id > correction.id)),
+        )
+        .order_by(draft.applied_at, newer.id)
+        .limit(1)
+        .correlate(CorrectedStatement)
+    )
+
+
+def hand_on(session: Session, correction: Correction) -> None:
+    """What the next correction of a statement remembers becomes what this one remembers, as if this had never been."""
+    mine = aliased(CorrectedStatement)
+
+    def was(column: Any) -> Any:
+        row = (mine.correction_id == correction.id) & (mine.statement_id == CorrectedStatement.statement_id)
+        return select(column).where(row).correlate(CorrectedStatement).scalar_subquery()
+
+    theirs = select(mine.statement_id).where(mine.correction_id == correction.id)
+    session.execute(
+        update(CorrectedStatement)
+        .where(
+            CorrectedStatement.statement_id.in_(theirs),
+            CorrectedStatement.correction_id == next_after(correction).scalar_subquery(),
+        )
+        .values(
+            was_complaint_id=was(mine.was_complaint_id),
+            was_placed=was(mine.was_placed),
+            was_kept_out=was(mine.was_kept_out),
+            was_reason=was(mine.was_reason),
+        )
+        .execution_options(synchronize_session=False)
+    )
 
 
 def rejoin(session: Session, split_off: Complaint, own: Complaint) -> set[int]:
