@@ -18,6 +18,7 @@ from sqlalchemy import ColumnElement, select
 
 from feedback_loop.actions.service import open_missing
 from feedback_loop.clock import utc_now
+from feedback_loop.complaints.service.searching import due, forget_searches
 from feedback_loop.db import Sessions, reading
 from feedback_loop.followups.service import draw_due_verdicts
 from feedback_loop.jobs.claims import forget_ticks
@@ -137,6 +138,19 @@ def send_mail(context: Context) -> int:
     return done.sent
 
 
+def search(context: Context) -> int:
+    """Answer those who search."""
+    count = 0
+    while not context.stop.is_set() and context.any(*due(context.clock())):
+        from feedback_loop.complaints.service.find import answer_searches
+
+        done = answer_searches(context.sessions, context.embedder, context.clock)
+        if not done:
+            break
+        count += done
+    return count
+
+
 def verdicts(context: Context) -> int:
     """Draw the verdicts whose time is over."""
     with context.sessions.begin() as session:
@@ -144,9 +158,10 @@ def verdicts(context: Context) -> int:
 
 
 def tidy(context: Context) -> int:
-    """Destroy raw texts whose time is over, and forget old ticks."""
+    """Destroy raw texts whose time is over, and forget old ticks and searches."""
     with context.sessions.begin() as session:
         forget_ticks(session, context.clock() - timedelta(days=2))
+        forget_searches(session, context.clock())
         return destroy_expired(session, context.clock())
 
 
@@ -171,6 +186,7 @@ STEPS = (
     Step("understand", understand, timedelta(seconds=2)),
     Step("refine", refine_when_due, timedelta(seconds=20), once=True),
     Step("open items", open_items, timedelta(seconds=20), once=True),
+    Step("search", search, timedelta(seconds=1)),
     Step("send mail", send_mail, timedelta(seconds=2)),
     Step("verdicts", verdicts, timedelta(minutes=1), once=True),
     Step("tidy", tidy, timedelta(hours=1), once=True),

@@ -12,11 +12,14 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
-from sqlalchemy import select
+from sqlalchemy import select, update
 from werkzeug.serving import make_server
 
 from feedback_loop import pipeline
 from feedback_loop.actions.models import ActionItem, Status
+from feedback_loop.analysis.embedding import ToyEmbedder
+from feedback_loop.complaints.models import Vector
+from feedback_loop.complaints.vectors import hash_text, pack
 from feedback_loop.db import Sessions, reading
 from feedback_loop.demo.walk import find_mail
 from feedback_loop.pipeline import Context
@@ -138,7 +141,14 @@ def test_an_owner_closes_and_a_customer_reopens(
     desk.keyboard.press("Enter")
     expect(desk.get_by_role("heading", name="What needs you today?")).to_be_visible()
     check(browser, desk)
-    for path in ("/complaints", f"/complaints/{item.complaint_id}", "/complaints/pool", "/actions", "/surveys"):
+    for path in (
+        "/complaints",
+        f"/complaints/{item.complaint_id}",
+        "/complaints/pool",
+        "/complaints/search",
+        "/actions",
+        "/surveys",
+    ):
         desk.goto(site + path)
         check(browser, desk)
     desk.goto(f"{site}/actions/{item.id}")
@@ -185,3 +195,37 @@ def test_the_single_keys_lead_through_the_site(desk: Page, site: str, make: Make
     expect(desk.get_by_role("dialog")).to_be_visible()
     desk.keyboard.press("Escape")
     expect(desk.get_by_role("dialog")).not_to_be_visible()
+
+
+def test_a_search_waits_for_the_worker_and_its_result_appears_by_itself(
+    browser: Browser, desk: Page, phone: BrowserContext, site: str, make: Make, cast: Cast,
+    sessions: Sessions, settings: Settings,
+) -> None:  # fmt: skip
+    complaint = make.complaint("Zip broke")
+    said = make.statement(complaint, "The zip of my rucksack broke", survey=make.survey("order-delivered"))
+    make.session.execute(
+        update(Vector)
+        .where(Vector.id == said.vector_id)
+        .values(text_hash=hash_text(said.text), data=pack(ToyEmbedder().encode([said.text])[0]))
+    )
+    make.session.commit()
+    worker = Context(settings, sessions)
+    plain = phone.new_page()
+    for page in (desk, plain):
+        page.goto(f"{site}/complaints/search")
+        page.get_by_label("Email").fill(cast.vera.email)
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_label("Search what people said").fill("broken zip" if page is plain else "zip broke")
+        page.keyboard.press("Enter")
+        expect(page.locator("#found")).to_contain_text("Still looking")
+        check(browser, page)
+        assert pipeline.search(worker) == 1
+        expect(page.locator("#found")).to_contain_text("The zip of my rucksack broke", timeout=10_000)
+        expect(page.locator("#found")).to_contain_text("Find others like this")
+        check(browser, page)
+    desk.get_by_role("button", name="Find others like this").click()
+    expect(desk.get_by_role("heading", name="Others like this")).to_be_visible()
+    assert pipeline.search(worker) == 1
+    expect(desk.locator("#found")).to_contain_text("Nothing that was said comes near to this.")
+    check(browser, desk)
