@@ -8,17 +8,23 @@ problem, since a praise among problems costs a glance and a lost problem costs a
 from __future__ import annotations
 
 import re
-import unicodedata
 from enum import StrEnum
 
 from feedback_loop.analysis.phrases import (
     IRONY_PRONE,
     NON_ANSWERS,
     NOT_A_PROBLEM,
-    PLAIN_WORDS,
-    PRAISE,
+    NOT_PRAISE,
+    TAILS,
     TROUBLE,
+    TROUBLE_UNLESS_HAPPY,
+    plain,
 )
+from feedback_loop.analysis.praise import HARMLESS, IDIOMS, PLAIN, PRAISES
+
+Phrases = frozenset[tuple[str, ...]]
+
+_GOOD = IDIOMS | NOT_A_PROBLEM
 
 
 class Kind(StrEnum):
@@ -29,18 +35,21 @@ class Kind(StrEnum):
     NON_ANSWER = "non_answer"
 
 
-_LONGEST_NON_ANSWER = 8  # words
-_LONGEST_PRAISE = 14  # words
-_LONGEST_HAPPY_PRAISE = 30  # words of a praise that comes with a good score
-_WORDS_FOR_ONE_PRAISE = 15  # of such a praise: words that one praising word vouches for
-_WORDS_TO_NAME = 6  # words from which such a praise may name things we do not know
-_LONGEST_ANGRY_PRAISE = 6  # words of a praise that comes with a low score
+_LONGEST_NON_ANSWER = 10  # words
+_LONGEST_PRAISE = {True: 6, None: 16, False: 40}  # words, by whether the score is low
+_LONGEST_PHRASE = 8  # words
+_WORDS_FOR_ONE_PRAISE = 15  # of a clause with a good score: words that one praising word vouches for
+_UNKNOWN_WITH_PRAISE = 8  # of a clause with no score: words for each that may be unknown
+_UNKNOWN_IN_STORY = 4  # of a clause without praise, beside praise and with a good score
 _READ = 400  # characters; nothing longer is a non-answer or plain praise
 
 _PLACEHOLDER = re.compile(r"\[[a-z]{2,8}\]")
+_CLAUSE = re.compile(r"[.,;:!\n()…•|]+|\s[-–—]+\s")
+_ASKS = frozenset(("is", "are", "was", "were", "am", "do", "does"))  # a question where they come first
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 _SCORE = re.compile(
-    r"\d{1,3}(?:[.,]\d{1,2})?\s*(?:(?:/|out of|von|sur|de|di|su|van|uit|em)\s*\d{1,3})?\s*"
+    r"(?:\d{1,3}(?:[.,]\d{1,2})?|zero|one|two|three|four|five|ten)\s*(?:(?:/|out of|von|sur|de|di|su|van|uit|em)"
+    r"\s*(?:\d{1,3}|five|ten))?\s*"
     r"(?:%|stars?|sterne?|sterren|étoiles?|etoiles?|estrellas?|stelle|estrelas?|points?|punkte|punten|puntos|punti|pontos)?"
 )
 _REPEATED = re.compile(r"(.{1,4}?)\1{2,}.{0,3}")
@@ -56,7 +65,6 @@ _ROWS = (
     "1234567890",
 )
 _VOWELS = frozenset("aeiouyàáâãäåæèéêëìíîïòóôõöøœùúûüý")
-_HAPPY = frozenset("👍👌🙏❤♥🧡💛💚💙💜😀😃😄😁😊🙂😍🥰😘🤩🥳🎉⭐🌟✨💯👏🙌💪🤗😎☺")
 _UNHAPPY = re.compile(r"[👎😡😠🤬😤😞😔😢😭🙁☹😕😒🙄💩🤮😩😫😖😣]|:-?\(|:'\(|>:-?\(")
 
 
@@ -74,23 +82,13 @@ def classify(text: str, low_score: bool | None) -> Kind:
     """
     if len(text) > _READ:
         return Kind.PROBLEM
-    plain = unicodedata.normalize("NFKC", text).casefold().replace("’", "'").replace("`", "'")
-    bare = _PLACEHOLDER.sub(" ", plain)
-    words = [_without_accents(word) for word in _WORD.findall(bare)]
-    if not words:
-        return _wordless(bare, low_score)
-    if _is_non_answer(bare.strip(), words):
+    bare = _PLACEHOLDER.sub(" ", plain(text))
+    words = _WORD.findall(bare)
+    if not words or _is_non_answer(bare.strip(), words):
         return Kind.NON_ANSWER
-    if "?" in plain or "¿" in plain or _UNHAPPY.search(plain):
+    if "?" in text or "¿" in text or _UNHAPPY.search(text.lower()):
         return Kind.PROBLEM
-    return Kind.PRAISE if _is_praise(words, low_score) else Kind.PROBLEM
-
-
-def _wordless(text: str, low_score: bool | None) -> Kind:
-    happy = any(character in _HAPPY for character in text) or bool(re.search(r"[:;]-?\)|<3|:-?d", text))
-    if happy and low_score is not True and not _UNHAPPY.search(text):
-        return Kind.PRAISE
-    return Kind.NON_ANSWER
+    return Kind.PRAISE if _is_praise(bare, words, low_score) else Kind.PROBLEM
 
 
 def _is_non_answer(text: str, words: list[str]) -> bool:
@@ -98,7 +96,17 @@ def _is_non_answer(text: str, words: list[str]) -> bool:
         return False
     if _SCORE.fullmatch(text.strip(" .,!;:*★☆")) or _made_of(words, NON_ANSWERS):
         return True
-    return all(_is_mash(word) for word in words)
+    for cut in range(len(words) - 1, 0, -1):  # "no comment at this time"
+        if _made_of(words[cut:], TAILS) and _made_of(words[:cut], NON_ANSWERS):
+            return True
+    return all(_is_mash(word) for word in words) or (
+        _is_mash("".join(words)) and all(len(word) > 2 and _in_a_row(word) for word in words)
+    )
+
+
+def _in_a_row(word: str) -> bool:
+    """Whether these are keys that lie beside each other."""
+    return any(word in row or word[::-1] in row for row in _ROWS)
 
 
 def _is_mash(word: str) -> bool:
@@ -107,7 +115,7 @@ def _is_mash(word: str) -> bool:
         return len(word) == 1
     if _REPEATED.fullmatch(word) or len(set(word)) == 1:
         return True
-    if len(word) >= 4 and any(word in row or word[::-1] in row for row in _ROWS):
+    if len(word) >= 4 and _in_a_row(word):
         return True
     if not word.isalpha() or len(word) < 5:
         return False
@@ -116,7 +124,7 @@ def _is_mash(word: str) -> bool:
     return doubled or home_row or not any(letter in _VOWELS for letter in word)
 
 
-def _made_of(words: list[str], phrases: frozenset[tuple[str, ...]]) -> bool:
+def _made_of(words: list[str], phrases: Phrases) -> bool:
     """Whether the words are nothing but a row of these phrases."""
     reachable = {0}
     for start in range(len(words)):
@@ -125,32 +133,58 @@ def _made_of(words: list[str], phrases: frozenset[tuple[str, ...]]) -> bool:
     return len(words) in reachable
 
 
-def _is_praise(words: list[str], low_score: bool | None) -> bool:
-    rest = _without(words, NOT_A_PROBLEM)
-    good = len(words) - len(rest)
-    if len(words) > {True: _LONGEST_ANGRY_PRAISE, False: _LONGEST_HAPPY_PRAISE, None: _LONGEST_PRAISE}[low_score]:
+def _is_praise(text: str, words: list[str], low_score: bool | None) -> bool:
+    """Whether every clause praises, or says nothing that we do not know beside one that does."""
+    if len(words) > _LONGEST_PRAISE[low_score]:
         return False
-    if any(word in TROUBLE or word.isdigit() or word.endswith("n't") for word in rest):
+    if words[0] in _ASKS and not any(tuple(words[:length]) in IDIOMS for length in range(2, _LONGEST_PHRASE + 1)):
         return False
-    praised = _without(rest, PRAISE)
-    good += len(rest) - len(praised)
-    if not good:
-        return False
-    unknown = sum(1 for word in praised if word not in PLAIN_WORDS)
+    praised = 0
+    for clause in _CLAUSE.split(text):
+        found = _WORD.findall(clause)
+        if not found:
+            continue
+        rest = _without(found, _GOOD)
+        if _any_of(rest, NOT_PRAISE):
+            return False
+        good = len(found) - len(rest)
+        rest = _without(rest, HARMLESS)
+        rest, before = _without(rest, PRAISES), len(rest)
+        good += before - len(rest)
+        if any(_is_trouble(word, low_score) for word in rest):
+            return False
+        unknown = sum(1 for word in rest if word not in PLAIN and not word.isdigit())
+        if unknown > _may_be_unknown(len(found), good, low_score):
+            return False
+        praised += good
+    return praised > 0 and not (low_score and any(word in IRONY_PRONE for word in words))
+
+
+def _may_be_unknown(length: int, good: int, low_score: bool | None) -> int:
+    """How many words of a clause we need not know, of so many words with so many that praise."""
     if low_score:
-        return unknown == 0 and not any(word in IRONY_PRONE for word in words)
-    if low_score is False and len(words) >= _WORDS_TO_NAME:
-        # A good score vouches for it: what is praised may be named at length, as long as nothing sounds like trouble.
-        return good * _WORDS_FOR_ONE_PRAISE >= len(words)
-    return unknown <= len(words) // 6  # one word in six may be a name or a thing that is praised
+        return 0
+    if low_score is None:
+        return length // _UNKNOWN_WITH_PRAISE if good else 0
+    return length if good * _WORDS_FOR_ONE_PRAISE >= length else length // _UNKNOWN_IN_STORY
 
 
-def _without(words: list[str], phrases: frozenset[tuple[str, ...]]) -> list[str]:
+def _is_trouble(word: str, low_score: bool | None) -> bool:
+    if low_score is False:
+        return word not in TROUBLE_UNLESS_HAPPY and (word in TROUBLE or word.endswith("n't"))
+    return word in TROUBLE or word.endswith("n't") or word.isdigit()
+
+
+def _any_of(words: list[str], phrases: Phrases) -> bool:
+    return len(_without(words, phrases)) < len(words)
+
+
+def _without(words: list[str], phrases: Phrases) -> list[str]:
     """The words that belong to none of these phrases; longer phrases first."""
     rest: list[str] = []
     position = 0
     while position < len(words):
-        for length in range(min(5, len(words) - position), 0, -1):
+        for length in range(min(_LONGEST_PHRASE, len(words) - position), 0, -1):
             if tuple(words[position : position + length]) in phrases:
                 position += length
                 break
@@ -158,7 +192,3 @@ def _without(words: list[str], phrases: frozenset[tuple[str, ...]]) -> list[str]
             rest.append(words[position])
             position += 1
     return rest
-
-
-def _without_accents(word: str) -> str:
-    return "".join(c for c in unicodedata.normalize("NFD", word) if not unicodedata.combining(c))
