@@ -38,8 +38,9 @@ _UNITS = _any_of(r"""
     h uhr uur std stunden? min minut\w* tage?n? wochen?
     monate? jahre?n? mal sterne? prozent pakete? personen plätze
     dagen weken maanden jaar keer sterren heures? jours? semaines? mois ans? fois étoiles? horas? d[ií]as? semanas?
-    meses años veces vezes ore giorn[oi] settiman[ae] mesi ann[oi] volt[ae] tentativi solleciti serate timmar dagar veckor
-    timer dage uger tuntia päivää dni godzin\w* tygodni\w* minutes? hours? days? weeks? months? years? times? stars?
+    meses años veces vezes ore giorn[oi] settiman[ae] mesi ann[oi] volt[ae] tentativi solleciti serate timmar dagar
+    veckor timer dage uger tuntia päivää dni godzin\w* tygodni\w* minutes? hours? days? weeks? months? years? times?
+    stars?
 """).replace("de\\|cada", "de cada")
 _UNIT = re.compile(rf"[ \u00a0]?(?:[€$£%°]|(?:{_UNITS})(?![\w'’]))", re.IGNORECASE)
 

@@ -19,7 +19,8 @@ _CUE = re.compile(
     r"|umsatzsteuer-?id|rentenversicherung\w{0,10}|sozialversicherung\w{0,10}|svnr|ahv|versichertennummer"
     r"|s[ée]curit[ée] sociale|nir|num[ée]ro fiscal|siret|siren|num[ée]ro national|registre national|niss|dni|nie|nif"
     r"|cif|cuit|curp|rfc|rut|c[ée]dula|codice fiscale|cf|c\.f\.|partita iva|p\.? ?iva|bsn|burgerservicenummer"
-    r"|sofinummer|rijksregister\w{0,10}|insz|btw|cart[ãa]o de cidad[ãa]o|contribuinte|cpf|cnpj|pesel|nip|regon|dow[óo]d\w{0,8}"
+    r"|sofinummer|rijksregister\w{0,10}|insz"
+    r"|btw|cart[ãa]o de cidad[ãa]o|contribuinte|cpf|cnpj|pesel|nip|regon|dow[óo]d\w{0,8}"
     r"|personnummer|organisationsnummer|orgnr|f[øo]dselsnummer|cpr(?:-?nummer)?|hetu|henkilötunnus|pps|ppsn"
     r"|rodn[ée] č[ií]slo|cnp|oib|jmbg|egn|tckn|kimlik|aadhaar|tfn|vat|mwst|tva)(?!\w)",
     re.IGNORECASE,

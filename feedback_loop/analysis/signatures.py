@@ -42,8 +42,8 @@ _NO_NAME = frozenset(
     word
     for line in (
         "a an the your team customer customers client kunde kundin kunden cliente klant unhappy angry disappointed",
-        "very once ex former loyal frustrated anonymous anonym enttäuschter not no wrong missing spelled on falsch programm",
-        "please bitte thanks i we it this he she they support service everyone all",
+        "very once ex former loyal frustrated anonymous anonym enttäuschter not no wrong missing spelled",
+        "on falsch programm please bitte thanks i we it this he she they support service everyone all",
     )
     for word in line.split()
 )
