@@ -19,6 +19,8 @@ from sqlalchemy import ColumnElement, select
 from feedback_loop.actions.service import open_missing
 from feedback_loop.clock import utc_now
 from feedback_loop.complaints.service.searching import due, forget_searches
+from feedback_loop.complaints.service.spikes import look_for_spikes
+from feedback_loop.complaints.spikes import LOOK
 from feedback_loop.db import Sessions, reading
 from feedback_loop.followups.service import draw_due_verdicts
 from feedback_loop.jobs.claims import forget_ticks
@@ -138,6 +140,12 @@ def send_mail(context: Context) -> int:
     return done.sent
 
 
+def spikes(context: Context) -> int:
+    """Raise, renew and end alerts of complaints that are said unusually often."""
+    with context.sessions.begin() as session:
+        return look_for_spikes(session, context.clock())
+
+
 def search(context: Context) -> int:
     """Answer those who search."""
     count = 0
@@ -186,6 +194,7 @@ STEPS = (
     Step("understand", understand, timedelta(seconds=2)),
     Step("refine", refine_when_due, timedelta(seconds=20), once=True),
     Step("open items", open_items, timedelta(seconds=20), once=True),
+    Step("spikes", spikes, LOOK, once=True),
     Step("search", search, timedelta(seconds=1)),
     Step("send mail", send_mail, timedelta(seconds=2)),
     Step("verdicts", verdicts, timedelta(minutes=1), once=True),

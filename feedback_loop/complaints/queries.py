@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, Select, Subquery, case, func, select, text
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy import ColumnElement, ScalarSelect, Select, Subquery, case, func, select, text
+from sqlalchemy.orm import InstrumentedAttribute, Session, joinedload
 
 from feedback_loop.complaints.models import Complaint, Refine, RefineState, Statement
 from feedback_loop.responses.models import Answer
@@ -118,18 +118,29 @@ def surviving(session: Session, complaint: Complaint) -> Complaint:
     return complaint
 
 
+def times_said(complaint_id: int | InstrumentedAttribute[int], *when: ColumnElement[bool]) -> ScalarSelect[int]:
+    """How often a complaint was said, as a column to select.
+
+    One for each span of time: each counts a stretch of the index `ix_statements_complaint_id` and touches no row, which
+    is many times faster on SQLite than one pass with a condition for each span, or than grouping.
+    """
+    return (
+        select(func.count()).select_from(Statement).where(Statement.complaint_id == complaint_id, *when)
+    ).scalar_subquery()
+
+
 def trend(session: Session, complaint: Complaint, now: datetime) -> Trend:
     """The last twelve weeks of a complaint, oldest first, the last one ending now."""
     starts = [now - (WEEKS - index) * WEEK for index in range(WEEKS)]
     row = session.execute(
         select(
             *(
-                func.sum(case(((Statement.said_at > start) & (Statement.said_at <= start + WEEK), 1), else_=0))
+                times_said(complaint.id, Statement.said_at > start, Statement.said_at <= start + WEEK)
                 for start in starts
             )
-        ).where(Statement.complaint_id == complaint.id, Statement.said_at > starts[0])
+        )
     ).one()
-    return Trend([Week(start, start + WEEK, count or 0) for start, count in zip(starts, row, strict=True)])
+    return Trend([Week(start, start + WEEK, count) for start, count in zip(starts, row, strict=True)])
 
 
 def sources(session: Session, complaint: Complaint) -> list[Source]:

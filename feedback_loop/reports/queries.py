@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session, joinedload
 from feedback_loop.accounts.models import Team
 from feedback_loop.actions.models import ActionItem, Closure, Status
 from feedback_loop.actions.queries import is_listed, is_overdue, listed
-from feedback_loop.complaints.models import Complaint, ComplaintState, Refine, Statement
+from feedback_loop.complaints.models import Complaint, ComplaintState, Refine, Spike, SpikeState, Statement
 from feedback_loop.complaints.queries import growing, growth, is_growing, last_refine, pool_size
 from feedback_loop.followups.models import Fixed, FollowUp, Verdict
 from feedback_loop.followups.verdict import Tally
@@ -27,6 +27,7 @@ COMPLAINTS_A_PAGE = 50
 ANSWERS_A_PAGE = 20
 NAMES_A_COUNT = 3
 RECENTLY_CLOSED = 6
+SPIKES_SHOWN = 6
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,14 @@ class Today:
     growing: Count
     overdue: Count
     came_back: Count
+
+
+@dataclass(frozen=True)
+class Spikes:
+    """Complaints that are said unusually often just now: how many, and those that stand out most."""
+
+    number: int
+    shown: Sequence[Spike]
 
 
 @dataclass(frozen=True)
@@ -96,6 +105,7 @@ class Listed:
     item: ActionItem | None
     recent: int
     before: int
+    spikes: bool = False
 
     @property
     def is_growing(self) -> bool:
@@ -161,6 +171,12 @@ def people_of() -> ColumnElement[int]:
     return Complaint.people_count + Complaint.anonymous_count
 
 
+def spikes() -> ColumnElement[bool]:
+    """Whether a complaint is said unusually often just now."""
+    running = select(Spike.id).where(Spike.complaint_id == Complaint.id, Spike.state == SpikeState.RUNNING)
+    return running.correlate(Complaint).exists()
+
+
 def today(session: Session, now: datetime, team_id: int | None) -> Today:
     """The four counts of the home page.
 
@@ -205,6 +221,19 @@ def count_growing(session: Session, now: datetime, ours: Sequence[ColumnElement[
     number = session.scalar(select(func.count()).select_from(rows.with_only_columns(Complaint.id).subquery()))
     names = session.execute(rows.order_by((weeks.c.recent - weeks.c.before).desc(), Complaint.id).limit(NAMES_A_COUNT))
     return Count(number or 0, [Named(row.Complaint, None, row.recent, row.before) for row in names])
+
+
+def running_spikes(session: Session, team_id: int | None) -> Spikes:
+    """The running alerts, of all teams or one, the furthest above what is usual first."""
+    query = (
+        select(Spike)
+        .join(Complaint, Complaint.id == Spike.complaint_id)
+        .where(Spike.state == SpikeState.RUNNING, Complaint.state == ComplaintState.ACTIVE)
+    )
+    if team_id is not None:
+        query = query.join(ActionItem, ActionItem.complaint_id == Complaint.id).where(ActionItem.team_id == team_id)
+    rows = session.scalars(query.options(joinedload(Spike.complaint)).order_by(Spike.z.desc(), Spike.id)).all()
+    return Spikes(len(rows), rows[:SPIKES_SHOWN])
 
 
 def recently_closed(session: Session, team_id: int | None) -> list[Closed]:
@@ -314,7 +343,7 @@ def complaints(session: Session, wanted: ComplaintFilter, now: datetime, page: i
     if wanted.growing:
         conditions.append(growing(recent, before))
     query = (
-        select(Complaint, ActionItem, recent.label("recent"), before.label("before"))
+        select(Complaint, ActionItem, recent.label("recent"), before.label("before"), spikes().label("spikes"))
         .outerjoin(ActionItem, ActionItem.complaint_id == Complaint.id)
         .outerjoin(weeks, weeks.c.complaint_id == Complaint.id)
         .where(*conditions)
@@ -331,7 +360,7 @@ def complaints(session: Session, wanted: ComplaintFilter, now: datetime, page: i
         .offset(offset(page, COMPLAINTS_A_PAGE))
         .limit(COMPLAINTS_A_PAGE)
     )
-    listed_rows = [Listed(row.Complaint, row.ActionItem, row.recent, row.before) for row in rows]
+    listed_rows = [Listed(row.Complaint, row.ActionItem, row.recent, row.before, row.spikes) for row in rows]
     return Page(listed_rows, page, COMPLAINTS_A_PAGE, total or 0)
 
 

@@ -57,6 +57,7 @@ def home() -> Reply:
         "home/index.html",
         team=team,
         team_id=team_id,
+        spikes=queries.running_spikes(session(), team_id),
         today=queries.today(session(), utc_now(), team_id),
         closed=queries.recently_closed(session(), team_id),
         understanding=queries.understanding(session()),

@@ -1,0 +1,476 @@
+"""Named reads of how often a complaint is said, where, and what that does to the scores.
+
+Each reads at most the last 90 days, by the indexes on the moment something was said, and counts in the database. Only
+what stands in the context of answers is counted here, in a sample of fixed size: it is JSON, which no index helps with.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, case, func, select
+from sqlalchemy.orm import Session
+
+from feedback_loop.complaints.models import Complaint, Spike, SpikeState, Statement
+from feedback_loop.complaints.queries import Trend, times_said, trend
+from feedback_loop.responses.models import Answer
+from feedback_loop.surveys.models import Survey
+from feedback_loop.surveys.scales import SCALES, Scale
+
+DAY = timedelta(days=1)
+DAYS = 28
+WINDOW = timedelta(days=90)  # of scores and places
+USUAL_WEEKS = 4  # so many weeks before the last seven days say what is usual
+SAMPLE = 5000  # contexts that are read, at most
+PLACES = 8  # of each kind
+SURVEYS = 5
+FEW = 10  # scores; fewer prove nothing
+ALERTS = 10
+PAGE, TAGS = ("page",), ("tags", "tag")
+LANGUAGES = {
+    "ar": "Arabic", "bg": "Bulgarian", "ca": "Catalan", "cs": "Czech", "da": "Danish", "de": "German", "el": "Greek",
+    "en": "English", "es": "Spanish", "et": "Estonian", "fi": "Finnish", "fr": "French", "he": "Hebrew", "hi": "Hindi",
+    "hr": "Croatian", "hu": "Hungarian", "id": "Indonesian", "it": "Italian", "ja": "Japanese", "ko": "Korean",
+    "lt": "Lithuanian", "lv": "Latvian", "nb": "Norwegian", "nl": "Dutch", "no": "Norwegian", "pl": "Polish",
+    "pt": "Portuguese", "ro": "Romanian", "ru": "Russian", "sk": "Slovak", "sl": "Slovenian", "sr": "Serbian",
+    "sv": "Swedish", "th": "Thai", "tr": "Turkish", "uk": "Ukrainian", "vi": "Vietnamese", "zh": "Chinese",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Day:
+    """Statements of one day, by UTC."""
+
+    day: date
+    statements: int
+
+
+@dataclass(frozen=True)
+class Week:
+    """Seven days: statements, the answers they stand in, and all answers with a comment."""
+
+    start: datetime
+    end: datetime
+    statements: int
+    answers: int
+    of: int
+
+    @property
+    def share(self) -> float | None:
+        """Of the answers with a comment; None where there were none."""
+        return self.answers / self.of if self.of else None
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Some answers with a score, in numbers."""
+
+    answers: int = 0
+    low: int = 0
+    total: int = 0
+
+    def __add__(self, other: Scores) -> Scores:
+        """Both together."""
+        return Scores(self.answers + other.answers, self.low + other.low, self.total + other.total)
+
+    def __sub__(self, other: Scores) -> Scores:
+        """These without the others."""
+        return Scores(
+            max(0, self.answers - other.answers), max(0, self.low - other.low), max(0, self.total - other.total)
+        )
+
+    @property
+    def low_share(self) -> float | None:
+        """Of low scores."""
+        return self.low / self.answers if self.answers else None
+
+    @property
+    def average(self) -> float | None:
+        """Of the scores."""
+        return self.total / self.answers if self.answers else None
+
+
+@dataclass(frozen=True)
+class Impact:
+    """What a complaint does to the scores of one survey.
+
+    Attributes:
+        said: Answers that raised the complaint.
+        others: All other answers to the survey.
+    """
+
+    survey: Survey
+    scale: Scale
+    said: Scores
+    others: Scores
+
+    @property
+    def is_hint(self) -> bool:
+        """Whether so few said it that the comparison is no more than a hint."""
+        return self.said.answers < FEW
+
+    @property
+    def all(self) -> Scores:
+        """Both together."""
+        return self.said + self.others
+
+    @property
+    def averages(self) -> tuple[str, str]:
+        """The average with these answers and without them, written so that a difference shows if there is one."""
+        pair = self.all.average or 0.0, self.others.average or 0.0
+        for digits in (1, 2):
+            written = f"{pair[0]:.{digits}f}", f"{pair[1]:.{digits}f}"
+            if written[0] != written[1]:
+                return written
+        return f"{pair[0]:.1f}", f"{pair[1]:.1f}"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A survey, page, tag or language that answers came from.
+
+    Attributes:
+        name: Empty where an answer says none.
+        said: Answers from there that raised the complaint.
+        heard: All answers with a comment from there.
+        slug: Of a survey.
+    """
+
+    name: str
+    said: int
+    heard: int
+    slug: str = ""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a complaint comes from, by one kind of place.
+
+    Attributes:
+        rows: The places with most answers that raised it, most first.
+        more: How many further places there are.
+        said: Answers that raised it and were looked at.
+        heard: Answers with a comment that were looked at.
+        is_sample: Whether these are the newest ones only, so that the two do not cover the same time.
+    """
+
+    rows: Sequence[Place]
+    more: int
+    said: int
+    heard: int
+    is_sample: bool
+
+    @property
+    def is_known(self) -> bool:
+        """Whether any answer says where it comes from."""
+        return any(row.name for row in self.rows)
+
+
+@dataclass(frozen=True)
+class Trends:
+    """Everything the page of trends shows.
+
+    Attributes:
+        pace: The last seven days against what is usual, in words.
+        since: From when on scores and places are counted.
+        sampled_since: The oldest of the sampled contexts; None where all were read.
+        more_surveys: How many surveys have scores that are not shown.
+    """
+
+    pace: str
+    days: Sequence[Day]
+    trend: Trend
+    weeks: Sequence[Week]
+    since: datetime
+    impacts: Sequence[Impact]
+    more_surveys: int
+    surveys: Places
+    pages: Places
+    tags: Places
+    languages: Places
+    sampled_since: datetime | None
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where one answer came from."""
+
+    language: str | None
+    context: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Answers to one survey in numbers.
+
+    Attributes:
+        comments: Those with a comment.
+        scores: Those with a score.
+    """
+
+    comments: int
+    scores: Scores
+
+
+def trends(session: Session, complaint: Complaint, now: datetime) -> Trends:
+    """How often a complaint is said, where, and what that does to the scores."""
+    since = now - WINDOW
+    weeks = trend(session, complaint, now)
+    said = answers_that_say_it(session, complaint, since, now)
+    surveys = surveys_of(session, said)
+    heard = all_answers(session, list(surveys.values()), since, now)
+    shown, more_surveys = impacts(surveys, said, heard)
+    ours, ours_since = origins(session, since, now, complaint)
+    everybody, everybody_since = origins(session, since, now)
+    cuts = [cut for cut in (ours_since, everybody_since) if cut]
+
+    def places(names: Callable[[Origin], Iterable[str]]) -> Places:
+        return by_place(ours, everybody, names, bool(cuts))
+
+    return Trends(
+        pace=pace(weeks, complaint.first_said_at),
+        days=by_day(session, complaint, now),
+        trend=weeks,
+        weeks=with_share(session, complaint, weeks),
+        since=since,
+        impacts=shown,
+        more_surveys=more_surveys,
+        surveys=by_survey(surveys, said, heard),
+        pages=places(lambda origin: pages_of(origin.context)),
+        tags=places(lambda origin: tags_of(origin.context)),
+        languages=places(lambda origin: [LANGUAGES.get(origin.language, origin.language)] if origin.language else []),
+        sampled_since=max(cuts, default=None),
+    )
+
+
+def by_day(session: Session, complaint: Complaint, now: datetime) -> list[Day]:
+    """The last 28 days of a complaint, oldest first, the last one being today."""
+    today = now.astimezone(UTC).date()
+    days = [today - index * DAY for index in range(DAYS - 1, -1, -1)]
+    starts = [datetime.combine(day, time(), UTC) for day in days]
+    row = session.execute(
+        select(
+            *(
+                times_said(complaint.id, Statement.said_at >= start, Statement.said_at < start + DAY)
+                for start in starts[:-1]
+            ),
+            times_said(complaint.id, Statement.said_at >= starts[-1], Statement.said_at <= now),
+        )
+    ).one()
+    return [Day(day, count) for day, count in zip(days, row, strict=True)]
+
+
+def with_share(session: Session, complaint: Complaint, weeks: Trend) -> list[Week]:
+    """The weeks of a trend with the answers that raised the complaint, and all answers with a comment."""
+    answers: list[Any] = []
+    of: list[Any] = []
+    for week in weeks.weeks:
+        said = (Statement.said_at > week.start, Statement.said_at <= week.end)
+        answered = (Answer.answered_at > week.start, Answer.answered_at <= week.end)
+        raised = select(func.count(Statement.answer_id.distinct())).where(Statement.complaint_id == complaint.id, *said)
+        answers.append(raised.scalar_subquery())
+        of.append(select(func.count()).select_from(Answer).where(has_comment(), *answered).scalar_subquery())
+    row = list(session.execute(select(*answers, *of)).one())
+    return [
+        # One that is just being analysed again has statements still.
+        Week(week.start, week.end, week.statements, count, max(count, all_))
+        for week, count, all_ in zip(weeks.weeks, row[: len(of)], row[len(of) :], strict=True)
+    ]
+
+
+def has_comment() -> ColumnElement[bool]:
+    """Whether an answer could have raised something: it has a comment that has been read."""
+    return and_(Answer.comment != "", Answer.analysed_at.is_not(None))
+
+
+def answers_that_say_it(session: Session, complaint: Complaint, since: datetime, now: datetime) -> dict[int, Counted]:
+    """The answers that raised a complaint, by survey."""
+    raised = select(Statement.answer_id).where(
+        Statement.complaint_id == complaint.id, Statement.said_at > since, Statement.said_at <= now
+    )
+    rows = session.execute(
+        select(Answer.survey_id, Survey.scale, Answer.score, func.count())
+        .join(Survey, Survey.id == Answer.survey_id)
+        .where(Answer.id.in_(raised))
+        .group_by(Answer.survey_id, Survey.scale, Answer.score)
+    )
+    found: dict[int, Counted] = {}
+    for survey_id, scale, score, count in rows:
+        was = found.get(survey_id, Counted(0, Scores()))
+        low = count if SCALES[scale].is_low(score) else 0
+        scores = Scores(count, low, score * count) if score is not None else Scores()
+        found[survey_id] = Counted(was.comments + count, was.scores + scores)
+    return found
+
+
+def all_answers(
+    session: Session, surveys: Sequence[Survey], since: datetime, now: datetime
+) -> dict[int | None, Counted]:
+    """All answers, by survey; None for those to any survey.
+
+    In one pass with a few sums for each survey: SQLite groups by sorting, which takes several times as long.
+    """
+    sums: list[ColumnElement[Any]] = [func.sum(case((has_comment(), 1), else_=0))]
+    for survey in surveys:
+        of_survey, low_up_to = Answer.survey_id == survey.id, SCALES[survey.scale].low_up_to
+        sums += [
+            func.sum(case((and_(of_survey, has_comment()), 1), else_=0)),
+            func.sum(case((and_(of_survey, Answer.score.is_not(None)), 1), else_=0)),
+            func.sum(case((and_(of_survey, Answer.score <= low_up_to), 1), else_=0)),
+            func.sum(case((of_survey, Answer.score), else_=0)),
+        ]
+    row = session.execute(select(*sums).where(Answer.answered_at > since, Answer.answered_at <= now)).one()
+    values = [int(value or 0) for value in row]
+    found: dict[int | None, Counted] = {None: Counted(values[0], Scores())}
+    for index, survey in enumerate(surveys):
+        comments, scored, low, total = values[1 + 4 * index : 5 + 4 * index]
+        found[survey.id] = Counted(comments, Scores(scored, low, total))
+    return found
+
+
+def origins(
+    session: Session, since: datetime, now: datetime, complaint: Complaint | None = None
+) -> tuple[list[Origin], datetime | None]:
+    """Where the newest answers with a comment came from: those that raised a complaint, or all.
+
+    Returns:
+        They, and the oldest of them if there are more than were read.
+    """
+    query = (
+        select(Statement.answer_id, Statement.said_at, Statement.language, Answer.context)
+        .join(Answer, Answer.id == Statement.answer_id)
+        .where(Statement.said_at > since, Statement.said_at <= now)
+        .order_by(Statement.said_at.desc())
+        .limit(SAMPLE)
+    )
+    query = query.where(Statement.position == 0 if complaint is None else Statement.complaint_id == complaint.id)
+    rows = session.execute(query).all()
+    of_answer = {row.answer_id: Origin(row.language, row.context or {}) for row in rows}
+    return list(of_answer.values()), rows[-1].said_at if len(rows) == SAMPLE else None
+
+
+def surveys_of(session: Session, said: dict[int, Counted]) -> dict[int, Survey]:
+    """The surveys in which most people said it, most first."""
+    wanted = sorted(said, key=lambda id: (-said[id].comments, id))[:PLACES]
+    rows = {row.id: row for row in session.scalars(select(Survey).where(Survey.id.in_(wanted)))} if wanted else {}
+    return {id: rows[id] for id in wanted}
+
+
+def pace(weeks: Trend, first_said_at: datetime | None) -> str:
+    """The last seven days against what is usual, in words. Small differences are no difference."""
+    if first_said_at is None:
+        return "Nobody says this any more."
+    recent = weeks.recent
+    times = {0: "Not said", 1: "Said once", 2: "Said twice"}.get(recent, f"Said {recent:,} times")
+    before = [week.statements for week in weeks.weeks[-1 - USUAL_WEEKS : -1] if week.start >= first_said_at]
+    if not before:
+        return f"{times} in the last seven days: too new to know what is usual."
+    usual = sum(before) / len(before)
+    if usual == 0:
+        return f"{times} in the last seven days, {'not at all' if recent else 'nor'} in the weeks before."
+    return f"{times} in the last seven days, {compare(recent, usual)} ({usual_of(usual)} in the weeks before)."
+
+
+def compare(recent: int, usual: float) -> str:
+    """How a week stands to a usual one."""
+    if abs(recent - usual) < 2 * math.sqrt(max(usual, 1)):
+        return "about as often as usual"
+    ratio = recent / usual
+    if ratio >= 1.75:
+        times = math.floor(ratio + 0.5)
+        return "twice as often as usual" if times == 2 else f"{times:,} times as often as usual"
+    if ratio >= 1.25:
+        return "more often than usual"
+    if ratio > 0.8:
+        return "about as often as usual"
+    return "less often than usual" if ratio > 0.4 else "much less often than usual"
+
+
+def usual_of(a_week: float) -> str:
+    """`14 a week`, `less than 1 a week`."""
+    return f"{math.floor(a_week + 0.5):,} a week" if a_week >= 1 else "less than 1 a week"
+
+
+def impacts(
+    surveys: dict[int, Survey], said: dict[int, Counted], heard: dict[int | None, Counted]
+) -> tuple[list[Impact], int]:
+    """What a complaint does to the scores of the surveys in which most people said it.
+
+    Returns:
+        The first few surveys, and how many there are beside them.
+    """
+    shown = [
+        Impact(survey, SCALES[survey.scale], said[id].scores, heard[id].scores - said[id].scores)
+        for id, survey in surveys.items()
+        if said[id].scores.answers
+    ][:SURVEYS]
+    return shown, sum(bool(counted.scores.answers) for counted in said.values()) - len(shown)
+
+
+def by_survey(surveys: dict[int, Survey], said: dict[int, Counted], heard: dict[int | None, Counted]) -> Places:
+    """The surveys a complaint comes from. Nothing is sampled here."""
+    mine = sum(counted.comments for counted in said.values())
+    rows = [
+        Place(survey.name, said[id].comments, max(heard[id].comments, said[id].comments), survey.slug)
+        for id, survey in surveys.items()
+    ]
+    return Places(rows, len(said) - len(rows), mine, max(heard[None].comments, mine), False)
+
+
+def by_place(
+    ours: Sequence[Origin], everybody: Sequence[Origin], names: Callable[[Origin], Iterable[str]], is_sample: bool
+) -> Places:
+    """Count answers by place; one that names several counts for each, one that names none for none."""
+    said = Counter(name for origin in ours for name in set(names(origin)) or {""})
+    heard = Counter(name for origin in everybody for name in set(names(origin)) or {""})
+    rows = sorted(said, key=lambda name: (name == "", -said[name], name))
+    named = [name for name in rows if name]
+    shown = named[:PLACES] + [name for name in rows if not name]
+    return Places(
+        [Place(name, said[name], heard[name]) for name in shown],
+        len(named[PLACES:]),
+        len(ours),
+        len(everybody),
+        is_sample,
+    )
+
+
+def values_of(context: dict[str, Any], keys: Sequence[str]) -> list[Any]:
+    """What a context says under some keys, in capital or small letters."""
+    return [value for key, value in context.items() if key.strip().casefold() in keys and value]
+
+
+def pages_of(context: dict[str, Any]) -> list[str]:
+    """The page an answer came from, without what follows `?` or `#`, which differs from visit to visit."""
+    for value in values_of(context, PAGE):
+        page = str(value).partition("#")[0].partition("?")[0].strip()
+        return [page[:200]] if page else []
+    return []
+
+
+def tags_of(context: dict[str, Any]) -> list[str]:
+    """The tags of an answer, from a list or from a text with commas."""
+    tags: list[str] = []
+    for value in values_of(context, TAGS):
+        parts = value if isinstance(value, list) else str(value).replace(";", ",").split(",")
+        tags += [str(part).strip()[:80] for part in parts if part is not None]
+    return [tag for tag in dict.fromkeys(tags) if tag]
+
+
+def running_spike(session: Session, complaint: Complaint) -> Spike | None:
+    """The alert of a complaint that is said unusually often just now."""
+    return session.scalar(
+        select(Spike).where(Spike.complaint_id == complaint.id, Spike.state == SpikeState.RUNNING).limit(1)
+    )
+
+
+def alerts(session: Session, complaint: Complaint) -> list[Spike]:
+    """The latest alerts of a complaint, newest first."""
+    return list(
+        session.scalars(select(Spike).where(Spike.complaint_id == complaint.id).order_by(Spike.id.desc()).limit(ALERTS))
+    )
