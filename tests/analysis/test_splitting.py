@@ -39,3 +39,11 @@ def test_other_languages_and_unknown_ones_are_split() -> None:
     assert len(split(german, "de")) == 2
     assert len(split("One two three four five. Six seven eight nine ten.", "tlh-QQ")) == 2
     assert len(split("One two three four five. Six seven eight nine ten.", "")) == 2
+
+
+def test_without_a_language_it_is_detected() -> None:
+    dutch = "Ik heb dhr. Jansen gisteren nog gebeld. Daarna heb ik niets meer gehoord."
+    assert split(dutch) == split(dutch, "nl")
+    assert split("我的包裹晚了一个星期才到。而且盒子已经坏了。") == split(
+        "我的包裹晚了一个星期才到。而且盒子已经坏了。", "zh"
+    )
