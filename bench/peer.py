@@ -27,6 +27,7 @@ from feedback_loop.analysis.evaluation import score
 from feedback_loop.evaluate import read_labelled
 
 THREADS = 2
+QUIET = 0.1  # times count only where other work took no more of the machine than this
 OURS, THEIRS = "feedback-loop", "default BERTopic"
 
 
@@ -44,6 +45,7 @@ class Run:
     grouping: float
     process: float
     processor: float
+    others: float
     peak_mb: float
 
     @property
@@ -64,25 +66,41 @@ def environment() -> dict[str, str]:
     return {**os.environ, **threads, "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
 
 
-def timed(command: Sequence[str]) -> tuple[str, float, float]:
-    """Run to the end; returns what it printed, and the wall-clock and processor seconds of the whole process."""
-    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+def busy() -> float:
+    """The seconds that all work on the machine has kept its processors busy; 0 where that cannot be read."""
+    stat = Path("/proc/stat")
+    if not stat.exists():
+        return 0.0
+    user, nice, system, _idle, _wait, irq, soft, steal = map(int, stat.read_text().split()[1:9])
+    return (user + nice + system + irq + soft + steal) / os.sysconf("SC_CLK_TCK")
+
+
+def children() -> float:
+    """The processor seconds of the processes that ran here so far."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def timed(command: Sequence[str]) -> tuple[str, float, float, float]:
+    """Run to the end; returns what it printed, wall-clock and processor seconds, others' share of the machine."""
+    used, all_used, started = children(), busy(), time.perf_counter()
     run = subprocess.run(command, capture_output=True, text=True, check=False, env=environment())
-    wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+    wall, used = time.perf_counter() - started, children() - used
     if run.returncode:
         sys.exit(run.stderr)
-    return run.stdout, wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    others = max(0.0, busy() - all_used - used) / (wall * (os.cpu_count() or 1))
+    return run.stdout, wall, used, others
 
 
 def ours(path: Path) -> Run:
     """The command that a user runs: redact, split, embed, assign, refine, on a scratch database."""
-    printed, process, processor = timed([sys.executable, "-m", "feedback_loop.cli", "evaluate", str(path)])
+    printed, process, processor, others = timed([sys.executable, "-m", "feedback_loop.cli", "evaluate", str(path)])
     figures: dict[str, Any] = json.loads(printed)
     seconds = figures["seconds"]
     return Run(
         OURS, figures["groups"], figures["coverage"], figures["ari"], figures["nmi_covered"],
         seconds["load"], seconds["redact"] + seconds["split_embed_assign"], seconds["refine"],
-        process, processor, figures["peak_mb"],
+        process, processor, others, figures["peak_mb"],
     )  # fmt: skip
 
 
@@ -90,21 +108,21 @@ def theirs(python: Path, path: Path, labels: Sequence[str]) -> tuple[Run, dict[s
     """BERTopic as it comes, in its own environment, judged by the same score; also the versions of its packages."""
     target = path.with_suffix(".peer.json")
     script = Path(__file__).with_name("peer_default.py")
-    _, process, processor = timed([str(python), str(script), str(path), str(target), str(THREADS)])
+    _, process, processor, others = timed([str(python), str(script), str(path), str(target), str(THREADS)])
     figures: dict[str, Any] = json.loads(target.read_text(encoding="utf-8"))
     found = score(labels, np.array(figures["topics"], dtype=np.int64) + 1)
     seconds = figures["seconds"]
     run = Run(
         THEIRS, found["groups"], found["coverage"], found["ari"], found["nmi_covered"],
         seconds["load"], seconds["encode"], seconds["group"],
-        process, processor, figures["peak_mb"],
+        process, processor, others, figures["peak_mb"],
     )  # fmt: skip
     return run, figures["packages"]
 
 
 HEAD = (
     "| | groups | coverage | ARI | NMI of covered | loading | reading | grouping | whole | without loading | "
-    "process | processor | peak |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|"
+    "process | processor | others | peak |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|"
 )
 
 
@@ -113,7 +131,7 @@ def line(run: Run) -> str:
     return (
         f"| {run.side} | {run.groups:.0f} | {run.coverage:.3f} | {run.ari:.3f} | {run.nmi:.3f} | {run.loading:.1f} s | "
         f"{run.reading:.1f} s | {run.grouping:.1f} s | {run.whole:.1f} s | {run.working:.1f} s | {run.process:.1f} s | "
-        f"{run.processor:.1f} s | {run.peak_mb:,.0f} MB |"
+        f"{run.processor:.1f} s | {run.others:.0%} | {run.peak_mb:,.0f} MB |"
     )
 
 
@@ -149,8 +167,8 @@ def main() -> None:
     print(
         "\nloading: libraries and model; reading: redact, split, embed and assign (ours), embed (theirs); grouping: "
         "refine (ours),\nUMAP, HDBSCAN and words (theirs); process: from its start to its end, with the scratch "
-        "database and the score (ours);\nprocessor: seconds of both cores, which other work on the machine disturbs "
-        "less. A text without a group is one of its own.\nTheirs: all-MiniLM-L6-v2 on torch, "
+        "database and the score (ours);\nprocessor: seconds of all cores; others: share of the machine that other work "
+        "took meanwhile. A text without a group is\none of its own. Theirs: all-MiniLM-L6-v2 on torch, "
         + ", ".join(f"{name} {number}" for name, number in packages.items())
         + ".\n"
     )
@@ -166,10 +184,15 @@ def main() -> None:
     )
     gain = min(run.ari for run in mine) - max(run.ari for run in peer)
     print(f"our least ARI less their best: {gain:.3f}")
-    bars = {"whole time <= a third of theirs": ratio("whole") <= 1 / 3, "ARI >= theirs + 0.3": gain >= 0.3}
+    bars = {"ARI >= theirs + 0.3": gain >= 0.3, "whole time <= a third of theirs": ratio("whole") <= 1 / 3}
     for bar, met in bars.items():
         print(f"{'met    ' if met else 'NOT MET'} {bar}")
-    sys.exit(not all(bars.values()))
+    quiet = max(run.others for run in runs) <= QUIET
+    if not quiet:
+        print(
+            f"NOT VALID: other work took more than {QUIET:.0%} of the machine, which slows the two unequally; run again"
+        )
+    sys.exit(not (quiet and all(bars.values())))
 
 
 if __name__ == "__main__":
