@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _CHUNK_CELLS = 8_000_000  # similarities held at once: 32 MB of float32
 _REASON_VOTERS = 3  # statements shown as the reason of an assignment
+_CLOSEST = 3  # exemplars whose mean cosine says how near a complaint is
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,158 @@ def assign(vectors: NDArray[np.float32], exemplars: Exemplars, thresholds: Thres
         else:
             answers.append(_hit(vote))
     return answers
+
+
+def place_comments(
+    wholes: NDArray[np.float32],
+    parts: NDArray[np.float32],
+    comment: NDArray[np.int64],
+    exemplars: Exemplars,
+    thresholds: Thresholds,
+) -> tuple[list[Assignment], list[Assignment]]:
+    """Assign whole comments and their parts together.
+
+    Args:
+        wholes: (m, d) float32 of unit length, one row per comment.
+        parts: (n, d) float32 of unit length, one row per part, those of a comment in their order.
+        comment: (n,) the row in ``wholes`` of each part's comment.
+        exemplars: the known complaints' exemplars; may be empty.
+        thresholds: of the model the vectors come from.
+
+    Returns:
+        m assignments of the comments and n of the parts; see :func:`place_parts`.
+    """
+    answers = assign(wholes, exemplars, thresholds)
+    own = np.array([answer.complaint_id or 0 for answer in answers], dtype=np.int64)
+    of_parts, moved = place_parts(wholes, parts, comment, own, exemplars, thresholds)
+    return [moved.get(row, answer) for row, answer in enumerate(answers)], of_parts
+
+
+def place_parts(
+    wholes: NDArray[np.float32],
+    parts: NDArray[np.float32],
+    comment: NDArray[np.int64],
+    own: NDArray[np.int64],
+    exemplars: Exemplars,
+    thresholds: Thresholds,
+) -> tuple[list[Assignment], dict[int, Assignment]]:
+    """Decide which comments speak of several complaints, and which of their parts say so.
+
+    Two parts speak of two complaints when each lands in one as a comment would, and each is nearer to its own than to
+    the other's by ``part_margin``. A sentence of context is about as near to both, and so are two sentences about one
+    matter that happens to lie between neighbouring complaints. The whole itself counts as a last part, so that a
+    single telling part can stand beside what the rest says.
+
+    Args:
+        wholes, parts, comment, exemplars: as for :func:`place_comments`.
+        own: (m,) complaint id of each comment, 0 for none.
+        thresholds: ``assign_vote``, ``assign_cosine`` and ``part_margin`` decide.
+
+    Returns:
+        n assignments of the parts: one with a complaint id means that the part is to be a statement of its own. And
+        where a comment is a mixture that lies in none of its parts' complaints: its row and the assignment of the
+        first part, which it belongs to rather.
+
+    Raises:
+        ValueError: lengths or dimensions differ.
+    """
+    if len(comment) != len(parts) or len(own) != len(wholes):
+        raise ValueError(
+            f"{len(parts)} parts with {len(comment)} comments, {len(wholes)} comments with {len(own)} complaints"
+        )
+    alone = assign(parts, exemplars, thresholds)
+    answers = [_silent(answer, int(own[comment[row]])) for row, answer in enumerate(alone)]
+    moved: dict[int, Assignment] = {}
+    rows_of: dict[int, list[int]] = {}
+    for row, answer in enumerate(alone):
+        if answer.complaint_id is not None:
+            rows_of.setdefault(int(comment[row]), []).append(row)
+    near = _Nearness(exemplars)
+    for whole, rows in rows_of.items():
+        home = int(own[whole])
+        places = [alone[row].complaint_id or 0 for row in rows]
+        if set(places) <= {home}:
+            continue
+        points = near(parts[rows], sorted({*places, home} - {0}))
+        chosen = _apart(places, points, thresholds.part_margin)
+        if not chosen and home:
+            around = near(wholes[[whole]], sorted({*places, home}))[0]
+            beside = _apart([*places, home], [*points, around], thresholds.part_margin, among=len(rows))
+            chosen = [place for place in beside if place < len(rows)]
+        if not chosen:
+            continue
+        if len(chosen) > 1 and home not in [places[place] for place in chosen]:
+            moved[whole] = alone[rows[chosen.pop(0)]]
+        for place in chosen:
+            if places[place] != home:
+                answers[rows[place]] = alone[rows[place]]
+    return answers, moved
+
+
+def _silent(answer: Assignment, own: int) -> Assignment:
+    """The answer for a part that stays within its comment."""
+    if answer.complaint_id is None:
+        return answer
+    reason = "does not clearly say something else than its comment"
+    if answer.complaint_id == own:
+        reason = "says the same as its whole comment"
+    return Assignment(None, answer.confidence, reason, ())
+
+
+class _Nearness:
+    """How near rows are to complaints: the mean cosine of the closest few exemplars of each."""
+
+    def __init__(self, exemplars: Exemplars) -> None:
+        order = np.argsort(exemplars.complaint_ids, kind="stable")
+        self._vectors = exemplars.vectors
+        self._rows: dict[int, NDArray[np.int64]] = {}
+        ids, first = np.unique(exemplars.complaint_ids[order], return_index=True)
+        for complaint, rows in zip(ids.tolist(), np.split(order, first[1:]), strict=len(ids) > 0):
+            self._rows[complaint] = rows
+
+    def __call__(self, vectors: NDArray[np.float32], complaints: list[int]) -> list[dict[int, float]]:
+        """The nearness of each of the (n, d) vectors to each of the complaints."""
+        answers: list[dict[int, float]] = [{} for _ in range(len(vectors))]
+        for complaint in complaints:
+            rows = self._rows.get(complaint)
+            if rows is None:  # a complaint without exemplars: nothing is near it
+                means = np.full(len(vectors), -1.0)
+            else:
+                means = np.sort(vectors @ self._vectors[rows].T, axis=1)[:, -_CLOSEST:].mean(axis=1)
+            for answer, value in zip(answers, means.tolist(), strict=True):
+                answer[complaint] = value
+        return answers
+
+
+def _apart(places: list[int], points: list[dict[int, float]], margin: float, among: int | None = None) -> list[int]:
+    """Which points speak of different complaints.
+
+    Args:
+        places: the complaint of each point.
+        points: nearness of each point to the complaints.
+        margin: by which each must be nearer to its own complaint than to the other's.
+        among: a pair must hold the point of this number; any if None.
+
+    Returns:
+        The pair that is clearest apart and every further point that is apart from all so far, in their order; empty
+        if there is no such pair.
+    """
+
+    def gap(one: int, two: int) -> float:
+        a, b = places[one], places[two]
+        return min(points[one][a] - points[one][b], points[two][b] - points[two][a]) if a != b else -1.0
+
+    pairs = [
+        (gap(one, two), -one, -two) for two in range(len(places)) for one in range(two) if among is None or two == among
+    ]
+    widest, one, two = max(pairs, default=(-1.0, 0, 0))
+    if widest < margin:
+        return []
+    chosen = [-one, -two]
+    for place in range(len(places)):
+        if place not in chosen and all(gap(place, other) >= margin for other in chosen):
+            chosen.append(place)
+    return sorted(chosen)
 
 
 def assign_parts(

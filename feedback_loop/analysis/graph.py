@@ -18,12 +18,19 @@ from feedback_loop.analysis.constraints import enforce, never_empty, without_sma
 from feedback_loop.analysis.embedding import unit
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from feedback_loop.analysis.constraints import Constraints
     from feedback_loop.analysis.embedding import Thresholds
 
 _CHUNK_CELLS = 16_000_000  # similarities held at once: 64 MB of float32
+_EXACT_BELOW = 25_000  # rows up to which all are compared with all
+_CELL_ROWS = 200  # rows of a cell on average
+_PROBED = 24  # cells compared with each cell
+_SAMPLED = 50  # rows for each cell from which the cells are found
+_ROUNDS = 6  # of k-means; more moves hardly anything
 _ITERATIONS = 2  # full Leiden cycles; the second repairs what the first merged too early
 _MOST_MERGED = 5_000  # groups that are compared with each other, so that memory stays bounded
 _RANDOMNESS = 0.001  # Leiden's default: nearly greedy
@@ -37,6 +44,7 @@ class GraphSettings:
     neighbours: int
     resolution: float
     merge: float
+    cohesion: float
 
 
 def settings_for(size: int, thresholds: Thresholds) -> GraphSettings:
@@ -57,6 +65,7 @@ def settings_for(size: int, thresholds: Thresholds) -> GraphSettings:
             _passage(size, high, vast),
         ),
         _between(thresholds.small_merge, thresholds.merge, share),
+        _between(thresholds.small_cohesion, thresholds.cohesion, share),
     )
 
 
@@ -98,7 +107,8 @@ def nearest_links(vectors: NDArray[np.float32], neighbours: int, edge: float) ->
         edge: cosine below which there is no link.
 
     Returns:
-        The links. Memory is bounded by chunks of rows; nothing of size n x n is held.
+        The links. Memory is bounded by chunks of rows; nothing of size n x n is held. From ``_EXACT_BELOW`` rows on
+        each row is compared with those of the cells around it only, since all pairs would take minutes.
     """
     n = len(vectors)
     keep = min(neighbours, n - 1)
@@ -107,18 +117,52 @@ def nearest_links(vectors: NDArray[np.float32], neighbours: int, edge: float) ->
     sources: list[NDArray[np.int64]] = []
     targets: list[NDArray[np.int64]] = []
     cosines: list[NDArray[np.float32]] = []
-    chunk = max(1, _CHUNK_CELLS // n)
-    for start in range(0, n, chunk):
-        near = vectors[start : start + chunk] @ vectors.T
-        near[np.arange(len(near)), start + np.arange(len(near))] = -2.0
-        rows, columns, values = _top(near, keep, edge)
-        sources.append(start + rows)
-        targets.append(columns)
-        cosines.append(values)
+    everyone = np.arange(n)
+    for members, around in _cells(vectors) if n >= _EXACT_BELOW else [(everyone, everyone)]:
+        others = vectors if around is everyone else vectors[around]
+        chunk = max(1, _CHUNK_CELLS // len(around))
+        for start in range(0, len(members), chunk):
+            mine = members[start : start + chunk]
+            near = vectors[mine] @ others.T
+            near[np.arange(len(mine)), np.searchsorted(around, mine)] = -2.0
+            rows, columns, values = _top(near, min(keep, len(around) - 1), edge)
+            sources.append(mine[rows])
+            targets.append(around[columns])
+            cosines.append(values)
     one, two, weight = np.concatenate(sources), np.concatenate(targets), np.concatenate(cosines)
     low, high = np.minimum(one, two), np.maximum(one, two)
     _, first = np.unique(low * n + high, return_index=True)
     return Links(low[first], high[first], weight[first])
+
+
+def _cells(vectors: NDArray[np.float32]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Divide rows into cells (an inverted file, Jegou et al. 2011): the rows of each, and all rows around them.
+
+    Cells are those of spherical k-means on a sample; around a cell lie the rows of the ``_PROBED`` nearest cells, its
+    own included. Deterministic: the same rows give the same cells.
+    """
+    n = len(vectors)
+    count = n // _CELL_ROWS
+    sample = vectors[np.random.default_rng(1).choice(n, min(n, count * _SAMPLED), replace=False)]
+    centres = sample[:count].copy()
+    for _ in range(_ROUNDS):
+        nearest = _nearest(sample, centres)
+        sums = group_sums(sample, nearest, None, count)
+        centres = np.where(np.bincount(nearest, minlength=count)[:, None] > 0, unit(sums), centres)
+    cell = _nearest(vectors, centres)
+    rows_of = np.split(np.argsort(cell, kind="stable"), np.cumsum(np.bincount(cell, minlength=count))[:-1])
+    close = np.argsort(-(centres @ centres.T), axis=1, kind="stable")[:, :_PROBED]
+    for number, members in enumerate(rows_of):
+        if len(members):
+            around = np.sort(np.concatenate([members, *(rows_of[other] for other in close[number] if other != number)]))
+            yield members, around
+
+
+def _nearest(vectors: NDArray[np.float32], centres: NDArray[np.float32]) -> NDArray[np.int64]:
+    """The nearest centre of each row, (n,)."""
+    chunk = max(1, _CHUNK_CELLS // len(centres))
+    near = [(vectors[start : start + chunk] @ centres.T).argmax(axis=1) for start in range(0, len(vectors), chunk)]
+    return np.concatenate(near).astype(np.int64)
 
 
 def _top(
@@ -196,8 +240,9 @@ class GraphClusterer:
             placed = np.where(self.constraints.fixed, current, placed)
             placed = never_empty(placed, current, self.constraints.kept | self.constraints.held)
         smallest = self.thresholds.smallest_group
+        placed = self._without_strangers(vectors, placed, weights, current, settings.cohesion)
         placed = without_small(placed, current, weights, smallest)
-        placed = self._hold(vectors, placed, current)
+        placed = self._hold(vectors, links, placed, current)
         placed = without_small(placed, current, weights, smallest)  # a new group may have been held back to too few
         if self.constraints is not None:
             placed = enforce(placed, current, self.constraints, weights, smallest)
@@ -214,27 +259,65 @@ class GraphClusterer:
         best = near.argmax(axis=1)
         return np.where(near.max(axis=1) >= self.thresholds.edge, best, -1).astype(np.int64)
 
-    def _hold(
+    def _without_strangers(
         self,
         vectors: NDArray[np.float32],
         placed: NDArray[np.int64],
+        weights: NDArray[np.int64],
+        current: NDArray[np.int64],
+        cohesion: float,
+    ) -> NDArray[np.int64]:
+        """Who has no complaint yet joins a group only if its mean cosine to the others there is high enough.
+
+        A chain of chance links brings together what has little in common. One text said often is a group by itself.
+        """
+        names, inverse = np.unique(placed, return_inverse=True)
+        share = weights.astype(np.float32)
+        sums = group_sums(vectors, inverse, share, len(names))
+        others = np.bincount(inverse, weights=share)[inverse] - share
+        own = np.einsum("ij,ij->i", vectors, sums[inverse]) - share
+        alone = (others < 1) | (weights >= self.thresholds.smallest_group)
+        strange = (own < cohesion * others) & ~alone & (current == 0)
+        return np.where(strange, 0, placed)
+
+    def _hold(
+        self,
+        vectors: NDArray[np.float32],
+        links: Links,
+        placed: NDArray[np.int64],
         current: NDArray[np.int64],
     ) -> NDArray[np.int64]:
-        """Hysteresis: who has a complaint leaves it only for one that is nearer by the margin.
+        """Hysteresis: who has a complaint leaves it only for one to which clearly more of its links lead.
 
-        A complaint that still exists holds its statements; one that was absorbed by another lets them go.
+        A complaint that still exists holds its statements; one that was absorbed lets them go if it was nearly a double
+        of what absorbed it, and exists on if not.
         """
-        moved = np.flatnonzero((current > 0) & (placed != current) & np.isin(current, placed))
-        if not len(moved):
+        placed = self._not_absorbed(vectors, placed, current)
+        settled = (current == 0) | (placed == current) | ~np.isin(current, placed)
+        if settled.all():
             return placed
-        names, inverse = np.unique(placed, return_inverse=True)
-        centres = _centres(vectors, inverse, len(names))
-        old = np.searchsorted(names, current[moved])
-        new = inverse[moved]
-        gain = np.einsum("ij,ij->i", vectors[moved], centres[new] - centres[old])
-        stay = gain < self.thresholds.move_margin
+        n = len(placed)
+        gain = np.zeros(n)
+        for end, other in ((links.source, links.target), (links.target, links.source)):
+            # +1 for each link to where the row would go, -1 for each to where it is, less what it needs
+            sides = (placed[end] == placed[other]).astype(np.float32) - (current[end] == placed[other])
+            gain += np.bincount(end, weights=links.cosine * (sides - self.thresholds.move_share), minlength=n)
+        return np.where(settled | (gain > 0), placed, current)
+
+    def _not_absorbed(
+        self, vectors: NDArray[np.float32], placed: NDArray[np.int64], current: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        """Complaints that lost all their rows get them back, unless most went to a group that says nearly the same."""
         placed = placed.copy()
-        placed[moved[stay]] = current[moved[stay]]
+        for complaint in np.setdiff1d(current[current > 0], placed).tolist():
+            mine = current == complaint
+            targets, counts = np.unique(placed[mine], return_counts=True)
+            theirs = (placed == targets[counts.argmax()]) & ~mine
+            if targets[counts.argmax()] == 0 or not theirs.any():
+                continue
+            centres = unit(np.stack([vectors[mine].sum(axis=0), vectors[theirs].sum(axis=0)]))
+            if float(centres[0] @ centres[1]) < self.thresholds.absorb:
+                placed[mine] = complaint
         return placed
 
     def _publish(self, placed: NDArray[np.int64], vectors: NDArray[np.float32], links: Links) -> None:
@@ -285,8 +368,9 @@ def communities(n: int, links: Links, current: NDArray[np.int64], resolution: fl
         from graspologic_native import leiden  # type: ignore[import-untyped,unused-ignore]
 
         linked = np.unique(np.concatenate([links.source, links.target]))
+        names = [str(row) for row in range(n)]  # shared: a million links would make two million strings
         edges = [
-            (str(a), str(b), float(c))
+            (names[a], names[b], c)
             for a, b, c in zip(
                 links.source.tolist(), links.target.tolist(), links.cosine.astype(np.float64).tolist(), strict=True
             )
@@ -294,7 +378,7 @@ def communities(n: int, links: Links, current: NDArray[np.int64], resolution: fl
         compact = np.unique(start[linked], return_inverse=True)[1]
         _, found = leiden(
             edges,
-            starting_communities=dict(zip(map(str, linked.tolist()), compact.tolist(), strict=True)),
+            starting_communities=dict(zip([names[row] for row in linked.tolist()], compact.tolist(), strict=True)),
             resolution=resolution,
             randomness=_RANDOMNESS,
             iterations=_ITERATIONS,
@@ -304,7 +388,7 @@ def communities(n: int, links: Links, current: NDArray[np.int64], resolution: fl
         )
         offset = int(start.max()) + 1
         for row in linked.tolist():
-            groups[row] = offset + found[str(row)]
+            groups[row] = offset + found[names[row]]
     return np.unique(groups, return_inverse=True)[1].astype(np.int64)
 
 
