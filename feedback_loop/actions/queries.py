@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -136,6 +136,14 @@ def item_of(session: Session, complaint: Complaint) -> ActionItem | None:
         .where(ActionItem.complaint_id == complaint.id)
         .options(joinedload(ActionItem.team), joinedload(ActionItem.owner))
     )
+
+
+def items_of(session: Session, complaint_ids: Collection[int]) -> dict[int, ActionItem]:
+    """The action items of some complaints, by complaint."""
+    rows = session.scalars(
+        select(ActionItem).where(ActionItem.complaint_id.in_(complaint_ids)).options(joinedload(ActionItem.team))
+    )
+    return {row.complaint_id: row for row in rows}
 
 
 def history(session: Session, item: ActionItem, page: int) -> Page[ActionEvent]:

@@ -17,6 +17,7 @@ from feedback_loop.actions.models import ActionEvent, ActionItem, Closure, Outco
 from feedback_loop.actions.routing import Evidence, Rule, route
 from feedback_loop.actions.transitions import may
 from feedback_loop.complaints.models import Complaint, ComplaintState, Statement
+from feedback_loop.complaints.queries import surviving
 from feedback_loop.notifications.models import Notification
 from feedback_loop.notifications.service import Owed, cancel, compose, owe
 from feedback_loop.responses.models import Answer
@@ -52,7 +53,9 @@ def may_work_on(user: User, item: ActionItem) -> bool:
 def note(
     session: Session, item: ActionItem, kind: str, text: str, by: User | None, now: datetime, **data: object
 ) -> None:
-    """Add an entry to an item's history."""
+    """Add an entry to an item's history. What a person did makes the complaint theirs: no refine empties it."""
+    if by is not None:
+        item.complaint.kept = True
     session.add(ActionEvent(action_item_id=item.id, at=now, by=by, kind=kind, text=text, data=data))
 
 
@@ -62,12 +65,24 @@ def demand(item: ActionItem, verb: str) -> None:
         raise Refused(refusal)
 
 
+def demand_living(item: ActionItem) -> None:
+    """Refuse work on what was merged into another complaint, or dismissed."""
+    complaint = item.complaint
+    if complaint.state == ComplaintState.MERGED:
+        raise Refused(
+            f"{complaint.number} was merged into C-{complaint.merged_into_id}; the work goes on at its action item."
+        )
+    if complaint.state == ComplaintState.DISMISSED:
+        raise Refused(f"{complaint.number} was dismissed as not a complaint. Undo that under “Corrections” first.")
+
+
 def take_on(session: Session, item: ActionItem, by: User, now: datetime) -> None:
     """Begin work: the person becomes the owner.
 
     Raises:
-        Refused: It is being worked on, or closed.
+        Refused: It is being worked on, or closed; or its complaint was merged or dismissed.
     """
+    demand_living(item)
     demand(item, "take_on")
     item.status = Status.IN_PROGRESS
     item.owner = by
@@ -78,8 +93,9 @@ def assign(session: Session, item: ActionItem, team: Team, owner: User | None, b
     """Give an item to a team and, if named, to one of its people.
 
     Raises:
-        Refused: The owner is inactive or only reads.
+        Refused: The owner is inactive or only reads; or the complaint was merged or dismissed.
     """
+    demand_living(item)
     if owner is not None and (not owner.is_active or owner.role == Role.VIEWER):
         raise Refused(f"{owner.name} cannot own action items: choose somebody who is active and not only a viewer.")
     if item.team_id == team.id and item.owner_id == (owner.id if owner else None):
@@ -104,6 +120,15 @@ def add_comment(session: Session, item: ActionItem, text: str, by: User, now: da
     note(session, item, "comment", text, by, now)
 
 
+def goes_on_in(session: Session, item: ActionItem) -> ActionItem:
+    """The item at which work goes on: that of the complaint into which this one's was merged, itself otherwise."""
+    complaint = surviving(session, item.complaint)
+    if complaint.id == item.complaint_id:
+        return item
+    other = session.scalar(select(ActionItem).where(ActionItem.complaint_id == complaint.id).with_for_update())
+    return other or item
+
+
 def latest_closure(session: Session, item: ActionItem) -> Closure | None:
     """The newest closing of an item, or None."""
     return session.scalar(
@@ -115,8 +140,9 @@ def close(session: Session, item: ActionItem, closing: Closing, by: User, now: d
     """Close an item and owe every customer who raised it one message.
 
     Raises:
-        Refused: It is closed already, or what is to be told is missing.
+        Refused: It is closed already, what is to be told is missing, or its complaint was merged or dismissed.
     """
+    demand_living(item)
     demand(item, "close")
     if not (closing.done.strip() and closing.root_cause.strip() and closing.statement.strip()):
         raise Refused("Say what was done, what caused it, and what customers are to read.")
@@ -210,6 +236,8 @@ def reopen(session: Session, item: ActionItem, reason: str, by: User | None, now
     Raises:
         Refused: The item is not closed.
     """
+    if by is not None:
+        demand_living(item)
     demand(item, "reopen")
     item.status = Status.REOPENED
     item.reopened_count += 1

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from feedback_loop.actions.models import ActionItem, Closure, Status
-from feedback_loop.actions.service import latest_closure, reopen, verify
+from feedback_loop.actions.service import goes_on_in, latest_closure, note, reopen, verify
 from feedback_loop.analysis.redaction import redact
 from feedback_loop.followups.models import Fixed, FollowUp, Verdict, VerdictKind
 from feedback_loop.followups.queries import answer_of, tally, verdict_of
@@ -80,7 +80,19 @@ def draw_verdict(session: Session, closure: Closure, item: ActionItem, now: date
         verify(session, item, decision.reason, now)
     elif decision.kind == VerdictKind.NOT_FIXED:
         reopen(session, item, decision.reason, None, now)
+        hand_on(session, item, decision.reason, now)
     session.flush()
+
+
+def hand_on(session: Session, item: ActionItem, reason: str, now: datetime) -> None:
+    """Where a complaint that is not fixed was merged into another, its action item learns it, and opens if closed."""
+    other = goes_on_in(session, item)
+    if other.id == item.id:
+        return
+    if other.status in (Status.CLOSED, Status.VERIFIED):
+        reopen(session, other, f"{item.complaint.number}, merged into this, is not fixed. {reason}", None, now)
+    else:
+        note(session, other, "comment", f"{item.complaint.number}, merged into this, is not fixed. {reason}", None, now)
 
 
 def deadline(closure: Closure, settings: Settings) -> datetime:

@@ -22,8 +22,13 @@ from feedback_loop.actions.service import may_work_on
 from feedback_loop.actions.transitions import WORDS
 from feedback_loop.actions.transitions import may as transition
 from feedback_loop.clock import utc_now
+from feedback_loop.complaints import evidence
 from feedback_loop.complaints import queries as complaint_queries
+from feedback_loop.complaints.forms import ApplyForm
+from feedback_loop.complaints.models import ComplaintState
 from feedback_loop.complaints.queries import Tab
+from feedback_loop.complaints.service.corrections import impacts, open_draft, sentence
+from feedback_loop.complaints.trends import running_spike
 from feedback_loop.followups import queries as followup_queries
 from feedback_loop.followups.service import deadline
 from feedback_loop.reports import queries
@@ -42,6 +47,7 @@ bp = Blueprint("reports", __name__)
 Reply = str | tuple[str, int] | Response
 SORTS = {"people": "Most people", "newest": "Last said", "growing": "Growing most"}
 FOLLOW_UPS_SHOWN = 10
+CORRECTIONS_SHOWN = 5
 
 
 @bp.get("/")
@@ -86,6 +92,7 @@ def complaints() -> Reply:
         teams=teams(session()),
         surveys=all_surveys(session()),
         pool=complaint_queries.pool_size(session()),
+        drafted=drafted(),
     )
 
 
@@ -108,6 +115,36 @@ def complaint(number: int) -> Reply:
         tab=tab,
         scales=SCALES,
         page=complaint_queries.statements(session(), found, tab, page_number()),
+        standing=evidence.standing(session(), found),
+        neighbours=evidence.neighbours(session(), found),
+        refine=complaint_queries.last_refine(session()),
+        corrections=evidence.corrections(session(), found, 1, CORRECTIONS_SHOWN),
+        sentence=sentence,
+        targets=evidence.possible_targets(session(), found.id),
+        spike=running_spike(session(), found),
+        drafted=drafted(),
+    )
+
+
+def drafted() -> int:
+    """How many corrections the signed-in person has in the draft."""
+    own = open_draft(session(), me()) if me().role.includes(Role.LEAD) else None
+    return len(own.corrections) if own else 0
+
+
+@bp.get("/complaints/draft")
+@staff(Role.LEAD)
+def draft() -> Reply:
+    """What would change, for whom, and what is being done there?"""
+    own = open_draft(session(), me())
+    found = impacts(session(), own) if own else []
+    concerned = {id for each in found for id in (each.correction.complaint_id, each.correction.other_id) if id}
+    return render_template(
+        "complaints/draft.html",
+        impacts=found,
+        items=action_queries.items_of(session(), concerned),
+        sentence=sentence,
+        form=ApplyForm(),
     )
 
 
@@ -117,12 +154,13 @@ def item(item_id: int) -> Reply:
     """What do I do next?"""
     found = action_queries.item(session(), item_id) or abort(404, "There is no such action item.")
     closures = action_queries.closures(session(), found)
+    lives = found.complaint.state == ComplaintState.ACTIVE
     latest = closures[0] if closures else None
     return render_template(
         "actions/item.html",
         item=found,
         may_work=may_work_on(me(), found),
-        can={verb: not transition(found.status, verb) for verb in ("take_on", "close", "reopen")},
+        can={verb: lives and not transition(found.status, verb) for verb in ("take_on", "close", "reopen")},
         audience=audience(session(), found),
         statements=complaint_queries.telling(session(), found.complaint_id),
         scales=SCALES,

@@ -3,7 +3,7 @@
 Pages of complaints stand in `reports`: they show what is being done, which a later step knows.
 """
 
-from feedback_loop.complaints.views import pool, search, trends
+from feedback_loop.complaints.views import corrections, pool, search, trends, understanding
 from feedback_loop.complaints.views.blueprint import bp
 
-__all__ = ["bp", "pool", "search", "trends"]
+__all__ = ["bp", "corrections", "pool", "search", "trends", "understanding"]
