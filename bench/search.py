@@ -1,8 +1,9 @@
-"""Prints how long a search by meaning takes and how much memory, where all is compared and where only the nearest
-complaints and the newest of the pool are."""
+"""Prints how often what a search calls close is about the same problem, how long a search takes, and how much memory:
+where all is compared, and where only the nearest complaints and the newest of the pool are."""
 
 from __future__ import annotations
 
+import csv
 import json
 import subprocess
 import sys
@@ -16,16 +17,20 @@ from numpy.typing import NDArray
 from sqlalchemy import insert, select
 
 from feedback_loop.accounts.models import Role, User
-from feedback_loop.analysis.embedding import Thresholds, unit
+from feedback_loop.analysis.embedding import Thresholds, load_embedder, unit
+from feedback_loop.analysis.redaction import redact
 from feedback_loop.clock import utc_now
 from feedback_loop.complaints import vectors
 from feedback_loop.complaints.models import Complaint, Placed, Statement, StatementKind, StatementRole, Vector
+from feedback_loop.complaints.results import Nearness
+from feedback_loop.complaints.service.find import nearness
 from feedback_loop.complaints.service.searching import ask
 from feedback_loop.db import Sessions, make_engine, make_sessions, migrate
 from feedback_loop.responses.models import Answer
 from feedback_loop.surveys.models import ScaleName
 from feedback_loop.surveys.service import add_survey
 
+DEMO = Path(__file__).parents[1] / "feedback_loop" / "demo" / "answers.csv"
 DIMENSIONS = 384  # as MiniLM has
 COMPLAINTS = 1000
 EXEMPLARS = 24
@@ -119,8 +124,29 @@ def fill(sessions: Sessions, count: int, first: int, now: datetime) -> None:
             )
 
 
+def nearness_of_demo() -> None:
+    """Of all pairs of the demo's statements that are that near: how many are about the same problem?"""
+    with DEMO.open(newline="", encoding="utf-8") as stream:
+        rows = [(redact(row["comment"]).text, row["problem"]) for row in csv.DictReader(stream)]
+    rows = [row for row in rows if row[0].strip() and row[1] not in ("praise", "non-answer", "")]
+    embedder = load_embedder("minilm")
+    matrix = embedder.encode([text for text, _ in rows])
+    cosines = matrix @ matrix.T
+    problems = [set(problem.split("+")) - {"one-off"} for _, problem in rows]
+    counts = {near: [0, 0] for near in Nearness}
+    for one in range(len(rows)):
+        for other in range(one):
+            if cosines[one, other] >= embedder.thresholds.vote_floor:
+                counted = counts[nearness(float(cosines[one, other]), embedder.thresholds)]
+                counted[0] += 1
+                counted[1] += bool(problems[one] & problems[other])
+    for near, (pairs, same) in reversed(counts.items()):
+        print(json.dumps({"nearness": near.words, "pairs": pairs, "same problem": round(same / pairs, 2)}))
+
+
 def main() -> None:
     """Measure and print."""
+    nearness_of_demo()
     now = utc_now()
     with tempfile.TemporaryDirectory() as folder:
         url = sys.argv[1] if len(sys.argv) > 1 else f"sqlite:///{Path(folder) / 'search.db'}"

@@ -16,6 +16,7 @@ from feedback_loop.complaints.queries import with_origin
 
 PATIENCE = timedelta(seconds=20)  # after that, people are told what may be wrong
 WATCHED_FOR = timedelta(minutes=10)  # after that, the page no longer asks by itself
+SHOWN = 100  # statements of one search
 IDEAS = 3
 RECENT = 5
 
@@ -82,6 +83,7 @@ class Results:
             was asked for.
         statements: How many these are, counting those with the same words.
         place: The one asked for, or None for all.
+        is_full: Whether more may be near than are kept.
     """
 
     near: Sequence[Finding]
@@ -89,6 +91,7 @@ class Results:
     places: Sequence[Place]
     statements: int
     place: Place | None
+    is_full: bool
 
 
 def wait(search: Search, now: datetime) -> Wait:
@@ -133,6 +136,7 @@ def results(session: Session, search: Search, place: str = "") -> Results:
         places,
         sum(each.statements for each in places),
         chosen,
+        len(search.found) >= SHOWN,
     )
 
 

@@ -140,6 +140,14 @@ def test_vectors_of_another_model_and_damaged_ones_are_passed_over(said: Said) -
     assert said.found(said.ask("zip broke")) == [("The zip broke again", 1)]
 
 
+def test_after_a_change_of_the_model_an_empty_answer_says_why(said: Said) -> None:
+    said.say("The zip broke")
+    said.make.session.execute(update(Vector).values(model="another"))
+    search = said.ask("zip broke")
+    assert said.found(search) == []
+    assert "found again after the next refine" in said.search(search).message
+
+
 def test_nothing_near_is_an_answer_too(said: Said) -> None:
     said.say("The zip broke")
     assert said.found(said.ask("Gouda cheese")) == []
@@ -352,7 +360,7 @@ def test_searching_from_the_page_to_the_answer(asked: Said, client: FlaskClient)
     page = client.get(response.location)
     html = page.get_data(as_text=True)
     assert "Still looking… The result appears here by itself. Refresh" in words(page)
-    assert f'hx-get="{response.location}" hx-trigger="every 1s"' in html
+    assert f'hx-get="{response.location}?wait=looking" hx-trigger="every 1s"' in html
     assert '<noscript><meta http-equiv="refresh" content="2"></noscript>' in html
     assert 'value="rucksack zip broke"' in html
     pipeline.search(asked.context)
@@ -368,10 +376,15 @@ def test_searching_from_the_page_to_the_answer(asked: Said, client: FlaskClient)
 def test_while_it_waits_the_page_asks_for_its_part_only(asked: Said, client: FlaskClient) -> None:
     asked.say("The zip broke")
     search = asked.ask("zip broke")
-    part = client.get(f"/complaints/search/{search}", headers={"HX-Request": "true"})
+    poll = f"/complaints/search/{search}?wait=looking"
+    part = client.get(poll, headers={"HX-Request": "true"})
+    assert (part.status_code, part.data) == (204, b""), "while nothing changes, nothing is put in"
+    age(asked, search, timedelta(seconds=21))
+    part = client.get(poll, headers={"HX-Request": "true"})
     assert part.get_data(as_text=True).startswith('<div id="found" hx-get="')
+    assert "The worker is not running" in words(part)
     pipeline.search(asked.context)
-    part = client.get(f"/complaints/search/{search}", headers={"HX-Request": "true"})
+    part = client.get(poll, headers={"HX-Request": "true"})
     assert "1 statement: 1 in the pool." in words(part)
     assert "<html" not in part.get_data(as_text=True)
     assert "hx-get" not in part.get_data(as_text=True)

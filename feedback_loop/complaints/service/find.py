@@ -24,7 +24,7 @@ from feedback_loop.analysis.nearest import Nearest
 from feedback_loop.complaints import vectors
 from feedback_loop.complaints.models import Search, SearchState, Statement, StatementRole, Vector
 from feedback_loop.complaints.queries import IN_POOL
-from feedback_loop.complaints.results import Nearness
+from feedback_loop.complaints.results import SHOWN, Nearness
 from feedback_loop.complaints.service.searching import WAITING
 from feedback_loop.db import Sessions, reading
 from feedback_loop.jobs.claims import Claim, claim, still_ours
@@ -34,7 +34,6 @@ log = logging.getLogger(__name__)
 LEASE = timedelta(minutes=1)
 AT_ONCE = 10  # searches that share one look at all vectors
 MOST_ATTEMPTS = 3
-SHOWN = 100  # statements of one search
 CANDIDATES = 3 * SHOWN  # texts; some are parts that stand for a comment which is found by itself, too
 CHUNK = 10_000  # vectors held at once: 15 MB of float32 for MiniLM, and as much again twice while they are unpacked
 EXACT = 200_000  # different texts up to which all are compared
@@ -45,6 +44,7 @@ OF_COMPLAINTS = 50_000  # of all of them
 OF_POOL = 50_000  # newest statements of the pool
 TWINS = 20_000  # comments that are looked at because one of their sentences is near
 GAVE_UP = "This search could not be answered in three attempts. The log of the worker says why."
+OTHER_MODEL = "The embedding model was changed. What was said before is found again after the next refine."
 Clock = Callable[[], datetime]
 Found = list[float]  # statement, cosine, statements with the same words in the same place, nearness
 
@@ -169,7 +169,15 @@ def find(
             each.claim.id: statements_of(session, hits[row], each.answer_id, embedder.thresholds)
             for row, each in enumerate(asked)
         }
+        if not any(found.values()) and has_other_vectors(session, embedder):
+            message = OTHER_MODEL
     return found, message
+
+
+def has_other_vectors(session: Session, embedder: Embedder) -> bool:
+    """Whether statements wait for a vector of this model."""
+    other = select(1).join(Statement, Statement.vector_id == Vector.id).where(Vector.model != embedder.name)
+    return session.scalar(other.select_from(Vector).limit(1)) is not None
 
 
 def count_texts(session: Session, limit: int) -> int:

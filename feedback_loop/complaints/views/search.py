@@ -82,6 +82,8 @@ def searched(search_id: int) -> Reply:
         "scales": SCALES,
     }
     if request.headers.get("HX-Request"):
+        if values["is_watched"] and request.args.get("wait") == values["wait"]:
+            return "", 204  # nothing has changed: what stands there keeps the focus, and is not read out again
         return render_template("complaints/parts/results.html", **values)
     return render_template(
         "complaints/searched.html",
