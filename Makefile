@@ -40,10 +40,11 @@ format: setup  ## put the code in its usual form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup  ## measure the analysis (BANKING77=folder of that data set) and the import of 1 GB; print the figures
+bench: setup  ## measure analysis (BANKING77=folder of that data set), import of 1 GB and search; print the figures
 	$(BIN)/python bench/banking77.py $(BANKING77)
 	$(BIN)/python bench/thresholds.py $(BANKING77)
 	$(BIN)/python bench/importing.py 1000
+	$(BIN)/python bench/search.py
 
 bench-peer: setup .venv-peer/.installed  ## compare the analysis with BERTopic as it comes ROUNDS times (Python 3.11, Linux; 2 GB of disk)
 	$(BIN)/python bench/peer.py $(BANKING77) --rounds $(ROUNDS)
