@@ -136,7 +136,10 @@ def decide(counts: Counts, alert: Alert | None, now: datetime) -> Decision:
 
 def begin(statements: int, expected: float, z: float, alert: Alert | None, now: datetime) -> Change:
     """Whether a complaint without a running alert gets one, or gets its latest one back."""
-    if statements < LEAST or z < Z_STARTS or statements < TIMES * expected:
+    # Counts of rare events lean upwards, so three spreads above a small mean are not rare enough for something that is
+    # looked at so often; their square roots, whose spread is one half, do not lean.
+    rare = 2 * (math.sqrt(statements) - math.sqrt(expected)) >= Z_STARTS
+    if statements < LEAST or z < Z_STARTS or not rare or statements < TIMES * expected:
         return Change.NONE
     returns = alert is not None and alert.ended_at is not None and now - alert.ended_at < SAME_ALERT
     return Change.RETURN if returns else Change.START

@@ -7,8 +7,7 @@ what stands in the context of answers is counted here, in a sample of fixed size
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -17,6 +16,7 @@ from sqlalchemy import ColumnElement, and_, case, func, select
 from sqlalchemy.orm import Session
 
 from feedback_loop.complaints.models import Complaint, Spike, SpikeState, Statement
+from feedback_loop.complaints.places import PLACES, Origin, Place, Places, by_place, languages_of, pages_of, tags_of
 from feedback_loop.complaints.queries import Trend, times_said, trend
 from feedback_loop.responses.models import Answer
 from feedback_loop.surveys.models import Survey
@@ -27,19 +27,9 @@ DAYS = 28
 WINDOW = timedelta(days=90)  # of scores and places
 USUAL_WEEKS = 4  # so many weeks before the last seven days say what is usual
 SAMPLE = 5000  # contexts that are read, at most
-PLACES = 8  # of each kind
 SURVEYS = 5
 FEW = 10  # scores; fewer prove nothing
 ALERTS = 10
-PAGE, TAGS = ("page",), ("tags", "tag")
-LANGUAGES = {
-    "ar": "Arabic", "bg": "Bulgarian", "ca": "Catalan", "cs": "Czech", "da": "Danish", "de": "German", "el": "Greek",
-    "en": "English", "es": "Spanish", "et": "Estonian", "fi": "Finnish", "fr": "French", "he": "Hebrew", "hi": "Hindi",
-    "hr": "Croatian", "hu": "Hungarian", "id": "Indonesian", "it": "Italian", "ja": "Japanese", "ko": "Korean",
-    "lt": "Lithuanian", "lv": "Latvian", "nb": "Norwegian", "nl": "Dutch", "no": "Norwegian", "pl": "Polish",
-    "pt": "Portuguese", "ro": "Romanian", "ru": "Russian", "sk": "Slovak", "sl": "Slovenian", "sr": "Serbian",
-    "sv": "Swedish", "th": "Thai", "tr": "Turkish", "uk": "Ukrainian", "vi": "Vietnamese", "zh": "Chinese",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -131,47 +121,6 @@ class Impact:
 
 
 @dataclass(frozen=True)
-class Place:
-    """A survey, page, tag or language that answers came from.
-
-    Attributes:
-        name: Empty where an answer says none.
-        said: Answers from there that raised the complaint.
-        heard: All answers with a comment from there.
-        slug: Of a survey.
-    """
-
-    name: str
-    said: int
-    heard: int
-    slug: str = ""
-
-
-@dataclass(frozen=True)
-class Places:
-    """Where a complaint comes from, by one kind of place.
-
-    Attributes:
-        rows: The places with most answers that raised it, most first.
-        more: How many further places there are.
-        said: Answers that raised it and were looked at.
-        heard: Answers with a comment that were looked at.
-        is_sample: Whether these are the newest ones only, so that the two do not cover the same time.
-    """
-
-    rows: Sequence[Place]
-    more: int
-    said: int
-    heard: int
-    is_sample: bool
-
-    @property
-    def is_known(self) -> bool:
-        """Whether any answer says where it comes from."""
-        return any(row.name for row in self.rows)
-
-
-@dataclass(frozen=True)
 class Trends:
     """Everything the page of trends shows.
 
@@ -194,14 +143,6 @@ class Trends:
     tags: Places
     languages: Places
     sampled_since: datetime | None
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where one answer came from."""
-
-    language: str | None
-    context: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -229,9 +170,6 @@ def trends(session: Session, complaint: Complaint, now: datetime) -> Trends:
     everybody, everybody_since = origins(session, since, now)
     cuts = [cut for cut in (ours_since, everybody_since) if cut]
 
-    def places(names: Callable[[Origin], Iterable[str]]) -> Places:
-        return by_place(ours, everybody, names, bool(cuts))
-
     return Trends(
         pace=pace(weeks, complaint.first_said_at),
         days=by_day(session, complaint, now),
@@ -241,9 +179,9 @@ def trends(session: Session, complaint: Complaint, now: datetime) -> Trends:
         impacts=shown,
         more_surveys=more_surveys,
         surveys=by_survey(surveys, said, heard),
-        pages=places(lambda origin: pages_of(origin.context)),
-        tags=places(lambda origin: tags_of(origin.context)),
-        languages=places(lambda origin: [LANGUAGES.get(origin.language, origin.language)] if origin.language else []),
+        pages=by_place(ours, everybody, pages_of, bool(cuts)),
+        tags=by_place(ours, everybody, tags_of, bool(cuts)),
+        languages=by_place(ours, everybody, languages_of, bool(cuts)),
         sampled_since=max(cuts, default=None),
     )
 
@@ -420,46 +358,6 @@ def by_survey(surveys: dict[int, Survey], said: dict[int, Counted], heard: dict[
         for id, survey in surveys.items()
     ]
     return Places(rows, len(said) - len(rows), mine, max(heard[None].comments, mine), False)
-
-
-def by_place(
-    ours: Sequence[Origin], everybody: Sequence[Origin], names: Callable[[Origin], Iterable[str]], is_sample: bool
-) -> Places:
-    """Count answers by place; one that names several counts for each, one that names none for none."""
-    said = Counter(name for origin in ours for name in set(names(origin)) or {""})
-    heard = Counter(name for origin in everybody for name in set(names(origin)) or {""})
-    rows = sorted(said, key=lambda name: (name == "", -said[name], name))
-    named = [name for name in rows if name]
-    shown = named[:PLACES] + [name for name in rows if not name]
-    return Places(
-        [Place(name, said[name], heard[name]) for name in shown],
-        len(named[PLACES:]),
-        len(ours),
-        len(everybody),
-        is_sample,
-    )
-
-
-def values_of(context: dict[str, Any], keys: Sequence[str]) -> list[Any]:
-    """What a context says under some keys, in capital or small letters."""
-    return [value for key, value in context.items() if key.strip().casefold() in keys and value]
-
-
-def pages_of(context: dict[str, Any]) -> list[str]:
-    """The page an answer came from, without what follows `?` or `#`, which differs from visit to visit."""
-    for value in values_of(context, PAGE):
-        page = str(value).partition("#")[0].partition("?")[0].strip()
-        return [page[:200]] if page else []
-    return []
-
-
-def tags_of(context: dict[str, Any]) -> list[str]:
-    """The tags of an answer, from a list or from a text with commas."""
-    tags: list[str] = []
-    for value in values_of(context, TAGS):
-        parts = value if isinstance(value, list) else str(value).replace(";", ",").split(",")
-        tags += [str(part).strip()[:80] for part in parts if part is not None]
-    return [tag for tag in dict.fromkeys(tags) if tag]
 
 
 def running_spike(session: Session, complaint: Complaint) -> Spike | None:

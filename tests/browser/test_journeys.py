@@ -144,6 +144,7 @@ def test_an_owner_closes_and_a_customer_reopens(
     for path in (
         "/complaints",
         f"/complaints/{item.complaint_id}",
+        f"/complaints/{item.complaint_id}/trends",
         "/complaints/pool",
         "/complaints/search",
         "/actions",

@@ -33,7 +33,8 @@ OFFICE = [5, 5, 5, 5, 5, 0, 0] * 4  # nothing at weekends
         (5, [0] * 28, Change.START),
         (4, [0] * 28, Change.NONE),  # however rare it was: four voices are chance
         (8, [3] * 28, Change.NONE),  # 2.9 spreads of chance
-        (9, [3] * 28, Change.START),
+        (10, [3] * 28, Change.NONE),  # 4 spreads, but counts lean upwards: chance brings it about now and then
+        (11, [3] * 28, Change.START),
         (4, [2] * 28, Change.NONE),  # twice the usual, which never varied so far, but chance varies
         (150, [100] * 28, Change.NONE),  # five spreads, but less than twice
         (200, [100] * 28, Change.START),

@@ -11,18 +11,9 @@ from sqlalchemy.orm import Session
 from feedback_loop.clock import utc_now
 from feedback_loop.complaints import trends as reads
 from feedback_loop.complaints.models import ComplaintState, Spike, SpikeState
+from feedback_loop.complaints.places import Origin, by_place, languages_of, pages_of, tags_of
 from feedback_loop.complaints.queries import Trend, Week, trend
-from feedback_loop.complaints.trends import (
-    Impact,
-    Origin,
-    Scores,
-    by_day,
-    by_place,
-    pace,
-    pages_of,
-    tags_of,
-    trends,
-)
+from feedback_loop.complaints.trends import Impact, Scores, by_day, pace, trends
 from feedback_loop.surveys.models import ScaleName, Survey
 from feedback_loop.surveys.scales import SCALES
 from tests.factories import Cast, Make, sign_in
@@ -80,7 +71,7 @@ def test_the_lead_of_an_emptied_complaint() -> None:
     ],
 )
 def test_pages_are_told_apart_by_their_path(context: dict[str, Any], page: list[str]) -> None:
-    assert pages_of(context) == page
+    assert pages_of(Origin(None, context)) == page
 
 
 @pytest.mark.parametrize(
@@ -95,18 +86,20 @@ def test_pages_are_told_apart_by_their_path(context: dict[str, Any], page: list[
     ],
 )
 def test_tags_come_as_a_list_or_as_a_text_with_commas(context: dict[str, Any], tags: list[str]) -> None:
-    assert tags_of(context) == tags
+    assert tags_of(Origin(None, context)) == tags
 
 
 def test_places_count_answers_and_keep_those_without_any_last() -> None:
     ours = [Origin("en", {"tags": "a,b"}), Origin("en", {"tags": "a"}), Origin(None, {}), Origin(None, {})]
-    found = by_place(ours, [*ours, Origin("de", {"tags": "b"})], lambda origin: tags_of(origin.context), False)
+    found = by_place(ours, [*ours, Origin("de", {"tags": "b"})], tags_of, False)
     assert [(row.name, row.said, row.heard) for row in found.rows] == [("a", 2, 2), ("b", 1, 2), ("", 2, 2)]
     assert (found.said, found.heard, found.more) == (4, 5, 0)
     many = [Origin(None, {"tags": f"tag {index}"}) for index in range(11)]
-    found = by_place(many, many, lambda origin: tags_of(origin.context), False)
+    found = by_place(many, many, tags_of, False)
     assert (len(found.rows), found.more) == (8, 3)
-    assert not by_place([Origin(None, {})], [], lambda origin: [], False).is_known
+    assert languages_of(Origin("de", {})) == ["German"]
+    assert languages_of(Origin("tlh", {})) == ["tlh"]
+    assert not by_place([Origin(None, {})], [], languages_of, False).is_known
 
 
 @pytest.mark.parametrize(
