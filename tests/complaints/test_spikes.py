@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -267,15 +268,22 @@ def test_the_table_holds_one_running_alert_of_a_complaint(make: Make, session: S
         session.flush()
 
 
-def test_two_workers_raise_one_alert(
+def test_many_workers_at_once_keep_one_alert(
     make: Make, session: Session, sessions: Sessions, settings: Settings, usually_twice: Complaint
 ) -> None:
     say(make, usually_twice, 0.5, 12)
+    say(make, usually_twice, -3, 12)
     session.commit()
-    context = Context(settings, sessions, lambda: make.now)
-    assert pipeline.spikes(context) == 1
-    assert pipeline.spikes(context) == 0
-    assert len(spikes(session)) == 1
+    for days in (0, 2, 3.5):  # it begins, ends and returns
+        context = Context(settings, sessions, lambda days=days: make.now + days * DAY)  # type: ignore[misc]
+        with ThreadPoolExecutor(4) as workers:
+            list(workers.map(pipeline.spikes, [context] * 4))
+        session.commit()
+    (spike,) = spikes(session)
+    assert (spike.state, spike.returned) == (SpikeState.RUNNING, 1)
+
+
+def test_the_worker_looks_every_quarter_of_an_hour() -> None:
     step = next(step for step in pipeline.STEPS if step.name == "spikes")
     assert step.once
     assert step.every == timedelta(minutes=15)
