@@ -456,9 +456,12 @@ def merged(placed: NDArray[np.int64], vectors: NDArray[np.float32], above: float
     near = (sums @ sums.T) / np.outer(count, count)
     near[np.outer(known, known)] = -1.0
     np.fill_diagonal(near, -1.0)
+    best = near.argmax(axis=1)  # the nearest group of each, kept so that no round looks at all pairs
+    highest = near[np.arange(len(several)), best]
     while True:
-        one, two = divmod(int(near.argmax()), len(several))
-        if near[one, two] < above:
+        one = int(highest.argmax())
+        two = int(best[one])
+        if highest[one] < above:
             break
         if known[two] or (not known[one] and count[two] > count[one]):
             one, two = two, one  # the known one stays, else the larger
@@ -473,6 +476,10 @@ def merged(placed: NDArray[np.int64], vectors: NDArray[np.float32], above: float
             row[known] = -1.0
         near[two, :] = near[:, two] = -1.0
         near[one, :] = near[:, one] = row
+        stale = np.flatnonzero((best == one) | (best == two) | (row > highest))
+        stale = np.append(stale, [one, two])
+        best[stale] = near[stale].argmax(axis=1)
+        highest[stale] = near[stale, best[stale]]
     result = placed.copy()
     result[rows] = names[several][target[members]]
     return result

@@ -4,11 +4,19 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from feedback_loop.analysis import graph
 from feedback_loop.analysis.assignment import Exemplars, assign
 from feedback_loop.analysis.discovery import Discovery, discover, normalised
-from feedback_loop.analysis.embedding import Embedder, Thresholds, ToyEmbedder
+from feedback_loop.analysis.embedding import Embedder, Thresholds, ToyEmbedder, unit
 from feedback_loop.analysis.evaluation import score
-from feedback_loop.analysis.graph import match, merged, nearest_links, settings_for
+from feedback_loop.analysis.graph import (
+    GraphClusterer,
+    communities,
+    match,
+    merged,
+    nearest_links,
+    settings_for,
+)
 
 Problems = tuple[list[str], list[str]]
 
@@ -175,7 +183,7 @@ def test_settings_pass_smoothly_from_small_to_large() -> None:
     assert settings[6].edge == settings[-1].edge == thresholds.edge
     assert settings[6].resolution == thresholds.resolution
     assert settings[-2].resolution == settings[-1].resolution == thresholds.vast_resolution
-    for name in ("edge", "resolution", "neighbours", "merge"):
+    for name in ("edge", "resolution", "neighbours", "merge", "cohesion"):
         values = [getattr(setting, name) for setting in settings]
         assert np.abs(np.diff(values)).max() <= max(0.4 * np.ptp(values), 0.02), f"{name} makes no leap"
 
@@ -207,3 +215,61 @@ def test_two_known_complaints_are_never_joined() -> None:
     vectors = np.ones((6, 2), dtype=np.float32) / np.sqrt(2, dtype=np.float32)
     assert merged(np.array([4, 4, 9, 9, -1, -1]), vectors, 0.5).tolist() in ([4, 4, 9, 9, 4, 4], [4, 4, 9, 9, 9, 9])
     assert merged(np.array([-2, -2, -1, -1, -1, 0]), vectors, 0.5).tolist() == [-1, -1, -1, -1, -1, 0]
+
+
+def test_many_statements_are_linked_by_cells(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(2)
+    centres = random.normal(size=(40, 16))
+    vectors = unit(centres[random.integers(0, 40, 6_000)] + 0.5 * random.normal(size=(6_000, 16)))
+    exact = nearest_links(vectors, 5, 0.2)
+    monkeypatch.setattr(graph, "_EXACT_BELOW", 1_000)
+    monkeypatch.setattr(graph, "_CELL_ROWS", 60)
+    found = nearest_links(vectors, 5, 0.2)
+    assert (found.source < found.target).all()
+    right = set(zip(exact.source.tolist(), exact.target.tolist(), strict=True))
+    got = set(zip(found.source.tolist(), found.target.tolist(), strict=True))
+    assert len(right & got) >= 0.95 * len(right)
+    again = nearest_links(vectors, 5, 0.2)
+    assert np.array_equal(again.source, found.source)
+    assert np.array_equal(again.cosine, found.cosine)
+
+
+def test_complaints_of_unconnected_statements_do_no_harm() -> None:
+    """The Leiden library broke down over starting communities that hold rows without a link between them."""
+    pairs = np.array([[0, 4], [1, 5], [1, 6], [2, 3], [2, 4], [5, 6], [7, 8], [9, 10]])
+    links = graph.Links(pairs[:, 0], pairs[:, 1], np.full(len(pairs), 0.9, dtype=np.float32))
+    current = np.array([1, 2, 3, 4, 5, 6, 7, 8, 5, 9, 10])  # 4 and 8 share one, but no link
+    assert communities(11, links, current, 2.0, 1).shape == (11,)
+
+
+def _around(*centres: list[float], count: int) -> NDArray[np.float32]:
+    random = np.random.default_rng(4)
+    return unit(np.concatenate([np.array(c) + 0.05 * random.normal(size=(count, len(c))) for c in centres]))
+
+
+@pytest.mark.parametrize(("other", "left"), [([1.0, 0.0], {1}), ([0.2, 1.0], {1, 2})])
+def test_a_complaint_is_absorbed_only_by_its_double(other: list[float], left: set[int]) -> None:
+    vectors = _around([1.0, 0.0], other, count=6)
+    all_in_one = np.ones(12, dtype=np.int64)
+    placed = GraphClusterer(Thresholds())._not_absorbed(vectors, all_in_one, np.repeat([1, 2], 6))
+    assert set(placed.tolist()) == left
+
+
+def test_a_stranger_stays_in_the_pool_and_a_member_where_it_is() -> None:
+    vectors = np.concatenate([_around([1.0, 0.0], count=6), unit(np.array([[0.1, 1.0], [0.1, 1.0]]))])
+    current = np.array([0, 0, 0, 0, 0, 0, 0, 3])
+    placed = GraphClusterer(Thresholds())._without_strangers(
+        vectors, np.full(8, 3), np.ones(8, dtype=np.int64), current, 0.3
+    )
+    assert placed.tolist() == [3, 3, 3, 3, 3, 3, 0, 3]
+    often = GraphClusterer(Thresholds())._without_strangers(vectors, np.full(8, 3), np.full(8, 3), current, 0.3)
+    assert (often == 3).all(), "a text said often enough is a group by itself"
+
+
+def test_a_statement_moves_only_where_most_of_its_links_lead() -> None:
+    pairs = np.array([[0, 1], [0, 2], [0, 3], [0, 4], [5, 1], [5, 2], [5, 6], [5, 7], [5, 8]])
+    links = graph.Links(pairs[:, 0], pairs[:, 1], np.full(len(pairs), 0.5, dtype=np.float32))
+    current = np.array([2, 1, 1, 1, 1, 2, 2, 2, 2])
+    placed = np.array([1, 1, 1, 1, 1, 1, 2, 2, 2])
+    held = GraphClusterer(Thresholds())._hold(np.ones((9, 2), dtype=np.float32), links, placed, current)
+    assert held.tolist() == [1, 1, 1, 1, 1, 2, 2, 2, 2]
