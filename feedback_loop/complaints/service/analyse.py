@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
-from feedback_loop.analysis.assignment import Assignment, Exemplars, assign, assign_parts
+from feedback_loop.analysis.assignment import Assignment, Exemplars, place_comments
 from feedback_loop.analysis.embedding import Embedder
 from feedback_loop.analysis.kinds import Kind, classify
+from feedback_loop.analysis.language import detect
 from feedback_loop.analysis.splitting import split
 from feedback_loop.complaints import vectors
 from feedback_loop.complaints.corrections import end_of, merged_into
@@ -52,6 +53,7 @@ class Piece:
     kind: StatementKind
     text: str
     said_at: datetime
+    language: str | None = None
 
     @property
     def role(self) -> StatementRole:
@@ -65,10 +67,11 @@ def pieces_of(answer_id: int, comment: str, low_score: bool | None, said_at: dat
     if not comment:
         return []
     kind = StatementKind(classify(comment, low_score).value)
-    pieces = [Piece(answer_id, 0, kind, comment, said_at)]
+    language = detect(comment)
+    pieces = [Piece(answer_id, 0, kind, comment, said_at, language)]
     if kind == StatementKind.PROBLEM:
-        parts = [part for part in split(comment) if classify(part, low_score) == Kind.PROBLEM]
-        pieces += [Piece(answer_id, index, kind, part, said_at) for index, part in enumerate(parts, 1)]
+        parts = [part for part in split(comment, language) if classify(part, low_score) == Kind.PROBLEM]
+        pieces += [Piece(answer_id, index, kind, part, said_at, language) for index, part in enumerate(parts, 1)]
     return pieces
 
 
@@ -125,19 +128,21 @@ def place(
     exemplars: Exemplars,
     embedder: Embedder,
 ) -> dict[Piece, Assignment]:
-    """Assign whole comments first, then parts that point to another complaint than their whole."""
+    """Assign whole comments and their parts: a comment that speaks of two problems belongs to two complaints."""
     wholes = [piece for piece in problems if piece.role == StatementRole.MAIN]
     parts = [piece for piece in problems if piece.role == StatementRole.PART]
-    placed: dict[Piece, Assignment] = {}
-    if wholes:
-        rows = np.stack([matrix[hashes[piece]] for piece in wholes])
-        placed.update(zip(wholes, assign(rows, exemplars, embedder.thresholds), strict=True))
-    if parts:
-        of_answer = {piece.answer_id: placed[piece].complaint_id or 0 for piece in wholes}
-        own = np.array([of_answer[piece.answer_id] for piece in parts], dtype=np.int64)
-        rows = np.stack([matrix[hashes[piece]] for piece in parts])
-        placed.update(zip(parts, assign_parts(rows, exemplars, own, embedder.thresholds), strict=True))
-    return placed
+    if not wholes:
+        return {}
+    row_of = {piece.answer_id: row for row, piece in enumerate(wholes)}
+
+    def rows(pieces: Sequence[Piece]) -> NDArray[np.float32]:
+        if not pieces:
+            return np.zeros((0, embedder.dimensions), dtype=np.float32)
+        return np.stack([matrix[hashes[piece]] for piece in pieces])
+
+    comment = np.array([row_of[piece.answer_id] for piece in parts], dtype=np.int64)
+    of_wholes, of_parts = place_comments(rows(wholes), rows(parts), comment, exemplars, embedder.thresholds)
+    return dict(zip([*wholes, *parts], [*of_wholes, *of_parts], strict=True))
 
 
 def write_statements(
@@ -181,6 +186,7 @@ def write_statements(
                 "role": piece.role,
                 "kind": piece.kind,
                 "text": piece.text,
+                "language": piece.language,
                 "said_at": piece.said_at,
                 "vector_id": vector_ids.get(piece),
                 "complaint_id": home,

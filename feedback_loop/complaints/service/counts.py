@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import bindparam, case, func, select, update
 from sqlalchemy.orm import Session
@@ -51,7 +51,7 @@ def count_changes(session: Session, changes: Iterable[Change]) -> None:
     Args:
         changes: All of them, after they were flushed.
     """
-    changes = [each for each in changes if each.was != each.now]
+    changes = [each for each in chained(changes) if each.was != each.now]
     touched = sorted({id for each in changes for id in (each.was, each.now) if id is not None})
     if not touched:
         return
@@ -101,6 +101,15 @@ def count_changes(session: Session, changes: Iterable[Change]) -> None:
         ),
         [{"key": id, "statements": statements[id], "people": people[id], "anonymous": anonymous[id]} for id in touched],
     )
+
+
+def chained(changes: Iterable[Change]) -> list[Change]:
+    """One change for each statement: from where it was at first to where it is in the end."""
+    first: dict[int, Change] = {}
+    for each in changes:
+        before = first.get(each.statement_id)
+        first[each.statement_id] = each if before is None else replace(each, was=before.was)
+    return list(first.values())
 
 
 def count_people(session: Session, pairs: Counter[tuple[int, int]]) -> Counter[int]:

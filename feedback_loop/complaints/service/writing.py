@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
 
-from feedback_loop.analysis.assignment import Exemplars, assign_parts
+from feedback_loop.analysis.assignment import Exemplars
+from feedback_loop.analysis.assignment import place_parts as assign_parts
 from feedback_loop.analysis.discovery import Discovery
 from feedback_loop.analysis.embedding import Embedder, unit
 from feedback_loop.analysis.layout import layout
 from feedback_loop.complaints import vectors
-from feedback_loop.complaints.corrections import stamp
+from feedback_loop.complaints.corrections import pair, stamp
 from feedback_loop.complaints.models import (
     Complaint,
     ComplaintState,
@@ -103,7 +104,7 @@ def write_refine(
     changes = move(session, known, found, target, exemplar)
     merged = {gone: numbers.get(into, into) for gone, into in found.absorbed.items() if into}
     changes += merge_absorbed(session, merged)
-    changes += place_parts(session, known, target, exemplar, embedder)
+    changes += place_parts(session, known, target, exemplar, embedder, set(numbers.values()))
     renamed = follow_names(session, found)
     describe(session, found, numbers, spots)
     count_changes(session, changes)
@@ -261,54 +262,106 @@ def reason_for(home: int, was: int, confidence: float) -> str:
 
 
 def place_parts(
-    session: Session, known: Known, target: NDArray[np.int64], exemplar: NDArray[np.bool_], embedder: Embedder
+    session: Session,
+    known: Known,
+    target: NDArray[np.int64],
+    exemplar: NDArray[np.bool_],
+    embedder: Embedder,
+    new: set[int],
 ) -> list[Change]:
-    """Look at the parts again: each belongs to a complaint only where it points clearly to another one than its whole.
+    """Look again at comments in the window with parts: which speak of several problems, and which part says so.
 
-    Only parts of comments in the window, and none that a person placed.
+    What a person placed stays.
 
     Returns:
         Who changed complaint.
     """
-    newest = Statement.id >= known.oldest
-    by_hand = Statement.kept_out | (func.coalesce(Statement.placed, "") == Placed.PERSON.value)
     rows = session.execute(
-        select(Statement.id, Statement.answer_id, Statement.complaint_id, Vector.data)
+        select(
+            Statement.id,
+            Statement.answer_id,
+            Statement.complaint_id,
+            Statement.placed,
+            Statement.kept_out,
+            Vector.data,
+        )
         .join(Vector, Vector.id == Statement.vector_id)
-        .where(Statement.role == StatementRole.PART, newest, ~by_hand, Vector.model == embedder.name)
+        .where(Statement.role == StatementRole.PART, Statement.id >= known.oldest, Vector.model == embedder.name)
         .order_by(Statement.id)
     ).all()
+    row_of = answers_of(session, known, {row.answer_id for row in rows})
+    rows = [row for row in rows if row.answer_id in row_of]
     if not rows:
         return []
-    with_parts = select(Statement.answer_id).where(Statement.role == StatementRole.PART, newest)
-    whole_of: dict[int, int | None] = dict(
-        session.execute(
-            select(Statement.answer_id, Statement.complaint_id).where(
-                Statement.role == StatementRole.MAIN, Statement.answer_id.in_(with_parts)
-            )
-        ).all()
-    )
+    wholes = sorted({row_of[row.answer_id] for row in rows})
+    place = {row: index for index, row in enumerate(wholes)}
+    comment = np.array([place[row_of[row.answer_id]] for row in rows], dtype=np.int64)
     stand = exemplar & (target != 0)
     exemplars = Exemplars(known.vectors[stand], target[stand], known.ids[stand])
-    own = np.array([whole_of.get(row.answer_id) or 0 for row in rows], dtype=np.int64)
-    matrix = vectors.unpack([row.data for row in rows], embedder.dimensions)
-    placed = assign_parts(matrix, exemplars, own, embedder.thresholds)
-    values = [
-        {
-            "id": row.id,
-            "complaint_id": found.complaint_id,
-            "placed": Placed.REFINE if found.complaint_id else None,
-            "confidence": round(float(found.confidence), 3) if found.complaint_id else None,
-            "reason": found.reason,
-            "is_exemplar": False,
-        }
-        for row, found in zip(rows, placed, strict=True)
-        if found.complaint_id != row.complaint_id
+    of_parts, moved = assign_parts(
+        known.vectors[wholes],
+        vectors.unpack([row.data for row in rows], embedder.dimensions),
+        comment,
+        target[wholes],
+        exemplars,
+        embedder.thresholds,
+    )
+    found = [
+        (row.id, row.complaint_id, part)
+        for row, part in zip(rows, of_parts, strict=True)
+        if not by_hand(row) and may_move(row.complaint_id, part.complaint_id, known, new)
     ]
-    if values:
-        session.execute(update(Statement), values)
-    was = {row.id: row.complaint_id for row in rows}
-    return [Change(each["id"], was[each["id"]], each["complaint_id"]) for each in values]
+    # A comment that had a complaint was looked at when it came in.
+    free = ~known.constraints.fixed & (known.current == 0)
+    found += [
+        (int(known.ids[wholes[index]]), int(target[wholes[index]]) or None, whole)
+        for index, whole in moved.items()
+        if free[wholes[index]]
+    ]
+    found = [(id, was, part) for id, was, part in found if part.complaint_id != was]
+    if found:
+        session.execute(
+            update(Statement),
+            [
+                {
+                    "id": id,
+                    "complaint_id": part.complaint_id,
+                    "placed": Placed.REFINE if part.complaint_id else None,
+                    "confidence": rounded(part.confidence) if part.complaint_id else None,
+                    "reason": part.reason,
+                    "is_exemplar": False,
+                }
+                for id, was, part in found
+            ],
+        )
+    return [Change(id, was, part.complaint_id) for id, was, part in found]
+
+
+def may_move(was: int | None, home: int | None, known: Known, new: set[int]) -> bool:
+    """Whether what people decided about complaints lets a part go from one to another."""
+    if was is None or home is None:
+        return True
+    return pair(was, home) not in known.constraints.apart and not (was in known.constraints.held and home in new)
+
+
+def by_hand(row: Any) -> bool:
+    """Whether a person placed a statement."""
+    return row.placed == Placed.PERSON or bool(row.kept_out)
+
+
+def answers_of(session: Session, known: Known, answer_ids: set[int]) -> dict[int, int]:
+    """Where in `known` the whole comment of each of some answers is."""
+    at = {id: row for row, id in enumerate(known.ids.tolist())}
+    wanted = sorted(answer_ids)
+    found: dict[int, int] = {}
+    for start in range(0, len(wanted), CHUNK):
+        rows = session.execute(
+            select(Statement.answer_id, Statement.id).where(
+                Statement.answer_id.in_(wanted[start : start + CHUNK]), Statement.position == 0
+            )
+        )
+        found.update((row.answer_id, at[row.id]) for row in rows if row.id in at)
+    return found
 
 
 def describe(session: Session, found: Discovery, numbers: Mapping[int, int], spots: Places) -> None:
