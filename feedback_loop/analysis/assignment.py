@@ -128,6 +128,7 @@ def place_parts(
     own: NDArray[np.int64],
     exemplars: Exemplars,
     thresholds: Thresholds,
+    movable: NDArray[np.bool_] | None = None,
 ) -> tuple[list[Assignment], dict[int, Assignment]]:
     """Decide which comments speak of several complaints, and which of their parts say so.
 
@@ -140,6 +141,8 @@ def place_parts(
         wholes, parts, comment, exemplars: as for :func:`place_comments`.
         own: (m,) complaint id of each comment, 0 for none.
         thresholds: ``assign_vote``, ``assign_cosine`` and ``part_margin`` decide.
+        movable: (m,) which comments may go to another complaint; all if None. Of a mixture that may not, the first part
+            becomes a statement of its own, too.
 
     Returns:
         n assignments of the parts: one with a complaint id means that the part is to be a statement of its own. And
@@ -174,7 +177,8 @@ def place_parts(
             chosen = [place for place in beside if place < len(rows)]
         if not chosen:
             continue
-        if len(chosen) > 1 and home not in [places[place] for place in chosen]:
+        free = movable is None or bool(movable[whole])
+        if free and len(chosen) > 1 and home not in [places[place] for place in chosen]:
             moved[whole] = alone[rows[chosen.pop(0)]]
         for place in chosen:
             if places[place] != home:

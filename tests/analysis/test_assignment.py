@@ -139,6 +139,10 @@ def test_a_mixture_goes_where_its_first_part_goes() -> None:
     placed, moved = place_parts(whole, parts, comment, np.array([2]), exemplars, THRESHOLDS)
     assert [answer.complaint_id for answer in placed] == [1, None], "the comment keeps the second, the first is new"
     assert moved == {}
+    bound = np.zeros(1, dtype=np.bool_)
+    placed, moved = place_parts(whole, parts, comment, np.array([3]), exemplars, THRESHOLDS, bound)
+    assert [answer.complaint_id for answer in placed] == [1, 2], "the comment stays, and both parts are heard"
+    assert moved == {}
 
 
 def test_neighbouring_complaints_do_not_count_as_two() -> None:
