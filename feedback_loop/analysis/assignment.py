@@ -252,47 +252,6 @@ def _apart(places: list[int], points: list[dict[int, float]], margin: float, amo
     return sorted(chosen)
 
 
-def assign_parts(
-    vectors: NDArray[np.float32], exemplars: Exemplars, own: NDArray[np.int64], thresholds: Thresholds
-) -> list[Assignment]:
-    """Decide which parts of comments say something else than their comment.
-
-    Args:
-        vectors: (n, d) float32 of unit length, one row per part.
-        exemplars: as for :func:`assign`.
-        own: (n,) complaint id of the whole comment of each part, 0 for none.
-        thresholds: ``part_vote`` and ``part_cosine`` decide, which are stricter than those for whole comments.
-
-    Returns:
-        n assignments. One with a complaint id means: keep this part as a statement of its own. None means: the part
-        adds nothing sure, or points to the complaint its comment already has.
-
-    Raises:
-        ValueError: lengths or dimensions differ.
-    """
-    if len(own) != len(vectors):
-        raise ValueError(f"{len(vectors)} parts, but {len(own)} complaints of their comments")
-    answers: list[Assignment] = []
-    for row, vote in _votes(vectors, exemplars, thresholds):
-        if vote is None:
-            answers.append(Assignment(None, 0.0, "there are no complaints to compare with yet", ()))
-        elif vote.complaint_id == int(own[row]):
-            answers.append(Assignment(None, vote.confidence, "says the same as its whole comment", ()))
-        elif vote.cosine < thresholds.part_cosine or vote.share < thresholds.part_vote:
-            answers.append(
-                Assignment(
-                    None,
-                    vote.confidence,
-                    f"not sure enough for a part: {vote.share:.0%} of the votes at {vote.cosine:.2f}, "
-                    f"{thresholds.part_vote:.0%} at {thresholds.part_cosine:.2f} are needed",
-                    (),
-                )
-            )
-        else:
-            answers.append(_hit(vote))
-    return answers
-
-
 @dataclass(frozen=True)
 class _Vote:
     complaint_id: int

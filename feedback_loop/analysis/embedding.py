@@ -111,10 +111,6 @@ class Thresholds:
     texts (0.08 of Banking77's sentences) wait between two complaints for the next refine."""
     assign_cosine: float = 0.55
     """Assignment: cosine of the winner's nearest exemplar."""
-    part_vote: float = 0.6
-    """As ``assign_vote``, for a part of a comment that is to become a statement of its own."""
-    part_cosine: float = 0.65
-    """As ``assign_cosine``, for a part: it says less than a comment, and a wrong second complaint costs trust."""
     part_margin: float = 0.17
     """Two parts of a comment speak of two complaints when each is nearer to its own than to the other's by this much
     (mean cosine of the three closest exemplars). Of 500 pairs of Banking77 sentences joined to one comment both
@@ -376,7 +372,6 @@ class ToyEmbedder:
             merge=0.5,
             small_merge=0.5,
             assign_cosine=0.4,
-            part_cosine=0.5,
             vote_floor=0.1,
         )
 
@@ -428,7 +423,6 @@ MULTILINGUAL_THRESHOLDS = Thresholds(
     vote_floor=0.25,
     assign_vote=0.35,
     assign_cosine=0.38,
-    part_cosine=0.48,
 )
 
 

@@ -48,14 +48,19 @@ def layout(centres: NDArray[np.float32], before: NDArray[np.float64], seed: int 
         return start
     from sklearn.manifold import TSNE  # type: ignore[import-untyped,unused-ignore]
 
-    places = TSNE(
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped,import-not-found,unused-ignore]
+
+    tsne = TSNE(
         n_components=2,
         perplexity=min(_PERPLEXITY, (count - 1) / 3),
         metric="cosine",
         init=((start - 0.5) * 1e-2).astype(np.float32),
         random_state=seed,
         n_jobs=1,
-    ).fit_transform(centres)
+    )
+    # Its threads wait for each other a thousand times; beside other work on the machine that takes 20 times as long.
+    with threadpool_limits(1):
+        places = tsne.fit_transform(centres)
     return _scaled(_turned(places.astype(np.float64), before))
 
 

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from feedback_loop.analysis import assignment
-from feedback_loop.analysis.assignment import Exemplars, assign, assign_parts, place_comments, place_parts
+from feedback_loop.analysis.assignment import Exemplars, assign, place_comments, place_parts
 from feedback_loop.analysis.embedding import Embedder, Thresholds, unit
 
 THRESHOLDS = Thresholds()
@@ -47,10 +47,8 @@ def test_without_complaints_everything_stays_in_the_pool() -> None:
     empty = _exemplars(np.zeros((0, 4), dtype=np.float32), [])
     vectors = unit(np.ones((2, 4)))
     assert [a.complaint_id for a in assign(vectors, empty, THRESHOLDS)] == [None, None]
-    assert [a.complaint_id for a in assign_parts(vectors, empty, np.zeros(2, dtype=np.int64), THRESHOLDS)] == [
-        None,
-        None,
-    ]
+    wholes, parts = place_comments(vectors[:1], vectors, np.zeros(2, dtype=np.int64), empty, THRESHOLDS)
+    assert [a.complaint_id for a in [*wholes, *parts]] == [None, None, None]
 
 
 def test_a_statement_between_complaints_stays_in_the_pool() -> None:
@@ -70,15 +68,6 @@ def test_chunks_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> Non
     assert [(a.complaint_id, a.nearest) for a in chunked] == [(a.complaint_id, a.nearest) for a in whole]
 
 
-def test_a_part_becomes_a_statement_only_for_another_complaint(known: Exemplars, embedder: Embedder) -> None:
-    vectors = embedder.encode(["I also cannot reset my password"] * 2 + ["And the soup was cold as well"])
-    other, same, unsure = assign_parts(vectors, known, np.array([7, 9, 0]), THRESHOLDS)
-    assert other.complaint_id == 9
-    assert (same.complaint_id, same.reason) == (None, "says the same as its whole comment")
-    assert unsure.complaint_id is None
-    assert "not sure enough" in unsure.reason
-
-
 def test_vectors_of_another_model_are_refused(known: Exemplars) -> None:
     with pytest.raises(ValueError, match="different models"):
         assign(unit(np.ones((1, 4))), known, THRESHOLDS)
@@ -86,7 +75,7 @@ def test_vectors_of_another_model_are_refused(known: Exemplars) -> None:
 
 def test_lengths_must_agree(known: Exemplars) -> None:
     with pytest.raises(ValueError, match="parts"):
-        assign_parts(known.vectors, known, np.zeros(1, dtype=np.int64), THRESHOLDS)
+        place_comments(known.vectors, known.vectors, np.zeros(1, dtype=np.int64), known, THRESHOLDS)
     with pytest.raises(ValueError, match="exemplars"):
         Exemplars(known.vectors, np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64))
 

@@ -64,6 +64,10 @@ class History:
     highest: int = 0
     made: Counter[str] = field(default_factory=Counter)
 
+    def clock(self) -> datetime:
+        """The moment of the step that is being done."""
+        return self.now
+
     def run(self, steps: Sequence[Step]) -> None:
         """Do the steps, and check after each.
 

@@ -217,7 +217,7 @@ def history(engine: Engine, settings: Settings, now: datetime) -> History:
         cast, survey = make.cast(), make.survey()
         session.commit()
     result = History(Context(settings, sessions), survey, cast.lena, now)
-    result.context.clock = lambda: result.now
+    result.context.clock = result.clock
     return result
 
 

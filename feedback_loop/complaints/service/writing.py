@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
 
-from feedback_loop.analysis.assignment import Exemplars
-from feedback_loop.analysis.assignment import place_parts as assign_parts
+from feedback_loop.analysis.assignment import Exemplars, place_parts
 from feedback_loop.analysis.discovery import Discovery
 from feedback_loop.analysis.embedding import Embedder, unit
 from feedback_loop.analysis.layout import layout
@@ -104,7 +103,7 @@ def write_refine(
     changes = move(session, known, found, target, exemplar)
     merged = {gone: numbers.get(into, into) for gone, into in found.absorbed.items() if into}
     changes += merge_absorbed(session, merged)
-    changes += place_parts(session, known, target, exemplar, embedder, set(numbers.values()))
+    changes += look_at_parts(session, known, target, exemplar, embedder, set(numbers.values()))
     renamed = follow_names(session, found)
     describe(session, found, numbers, spots)
     count_changes(session, changes)
@@ -261,7 +260,7 @@ def reason_for(home: int, was: int, confidence: float) -> str:
     return f"Still closest to the statements here ({confidence:.2f})"
 
 
-def place_parts(
+def look_at_parts(
     session: Session,
     known: Known,
     target: NDArray[np.int64],
@@ -296,27 +295,26 @@ def place_parts(
     wholes = sorted({row_of[row.answer_id] for row in rows})
     place = {row: index for index, row in enumerate(wholes)}
     comment = np.array([place[row_of[row.answer_id]] for row in rows], dtype=np.int64)
+    # A comment that has a complaint was looked at when it came in.
+    free = ~known.constraints.fixed & (known.current == 0)
     stand = exemplar & (target != 0)
     exemplars = Exemplars(known.vectors[stand], target[stand], known.ids[stand])
-    of_parts, moved = assign_parts(
+    of_parts, moved = place_parts(
         known.vectors[wholes],
         vectors.unpack([row.data for row in rows], embedder.dimensions),
         comment,
         target[wholes],
         exemplars,
         embedder.thresholds,
+        free[wholes],
     )
     found = [
         (row.id, row.complaint_id, part)
         for row, part in zip(rows, of_parts, strict=True)
         if not by_hand(row) and may_move(row.complaint_id, part.complaint_id, known, new)
     ]
-    # A comment that had a complaint was looked at when it came in.
-    free = ~known.constraints.fixed & (known.current == 0)
     found += [
-        (int(known.ids[wholes[index]]), int(target[wholes[index]]) or None, whole)
-        for index, whole in moved.items()
-        if free[wholes[index]]
+        (int(known.ids[wholes[index]]), int(target[wholes[index]]) or None, whole) for index, whole in moved.items()
     ]
     found = [(id, was, part) for id, was, part in found if part.complaint_id != was]
     if found:
