@@ -9,7 +9,7 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,7 +20,7 @@ from sqlalchemy import insert, select
 
 from feedback_loop.analysis.evaluation import score
 from feedback_loop.clock import utc_now
-from feedback_loop.complaints.models import Statement, StatementRole
+from feedback_loop.complaints.models import Complaint, Statement, StatementRole
 from feedback_loop.db import Sessions, make_engine, make_sessions, migrate, reading
 from feedback_loop.pipeline import Context, analyse, redact, refine_now
 from feedback_loop.responses.models import Answer, RawComment
@@ -92,6 +92,13 @@ def places(sessions: Sessions) -> dict[int, int]:
         return {int(external_id or 0): complaint_id or 0 for external_id, complaint_id in rows}
 
 
+def numbers_of(sessions: Sessions) -> set[int]:
+    """The numbers of complaints that lead somewhere: to the complaint, or to the one it was merged into."""
+    with reading(sessions) as session:
+        rows = dict(session.execute(select(Complaint.id, Complaint.merged_into_id)).all())
+    return {id for id, into in rows.items() if into is None or into in rows}
+
+
 def evaluate(
     path: Path, settings: Settings, batches: int = 1, seed: int = 1, progress: Progress | None = None
 ) -> dict[str, Any]:
@@ -107,7 +114,7 @@ def evaluate(
     Returns:
         texts, labels, groups, coverage, ari (texts without a complaint as singletons), ari_covered, nmi_covered,
         seconds by step, peak_mb; with several batches also kept, for each refine the share of assigned statements
-        that kept their complaint.
+        that kept their complaint, and lost, how many complaints' numbers led nowhere after a later refine.
 
     Raises:
         LabelledFileError: The file is not one of labelled texts.
@@ -120,6 +127,8 @@ def evaluate(
     parts = [list(part) for part in np.array_split(np.array(order), min(batches, len(order)))]
     seconds: dict[str, float] = {}
     kept: list[float] = []
+    numbers: set[int] = set()
+    lost: set[int] = set()
 
     def timed(step: str, started: float) -> None:
         seconds[step] = seconds.get(step, 0.0) + time.perf_counter() - started
@@ -154,15 +163,23 @@ def evaluate(
             after = places(context.sessions)
             assigned = [i for i, complaint in before.items() if complaint]
             kept.append(sum(after.get(i) == before[i] for i in assigned) / len(assigned) if assigned else 1.0)
+            lost |= numbers - numbers_of(context.sessions)
+            numbers |= numbers_of(context.sessions)
         found = places(context.sessions)
         engine.dispose()
-    groups = np.array([found.get(i, 0) for i in range(len(texts))], dtype=np.int64)
-    figures: dict[str, Any] = {"texts": len(texts), **score(labels, groups)}
+    figures = figures_of(labels, found, seconds)
+    if batches > 1:
+        figures |= {"kept": [round(share, 4) for share in kept], "lost": len(lost)}
+    return figures
+
+
+def figures_of(labels: Sequence[str], found: dict[int, int], seconds: dict[str, float]) -> dict[str, Any]:
+    """The figures of one grouping, rounded for reading."""
+    groups = np.array([found.get(i, 0) for i in range(len(labels))], dtype=np.int64)
+    figures: dict[str, Any] = {"texts": len(labels), **score(labels, groups)}
     figures |= {name: int(figures[name]) for name in ("groups", "labels")}
     figures["seconds"] = {step: round(value, 2) for step, value in seconds.items()}
     figures["peak_mb"] = round(peak_mb(), 1)
-    if batches > 1:
-        figures["kept"] = [round(share, 4) for share in kept]
     return figures
 
 
