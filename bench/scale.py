@@ -60,7 +60,6 @@ def build(url: str, count: int, texts: list[str], labels: list[str]) -> None:
     names = sorted(set(labels))
     number = {name: index for index, name in enumerate(names, 1)}
     with engine.begin() as connection:
-        connection.exec_driver_sql("PRAGMA synchronous=OFF")
         connection.execute(
             insert(Customer),
             [{"email": f"c{n}@example.com", "name": "", "created_at": NOW} for n in range(CUSTOMERS)],
@@ -92,7 +91,9 @@ def fill(
     stood: dict[int, int],
 ) -> None:
     """Insert some answers with their statements; `stood` counts the exemplars of each complaint."""
-    answers, stored, statements = [], [], []
+    answers: list[dict[str, Any]] = []
+    stored: list[dict[str, Any]] = []
+    statements: list[dict[str, Any]] = []
     for place, row in enumerate(rows):
         key = start + place + 1
         said_at = NOW - timedelta(minutes=2_000_000 - key)

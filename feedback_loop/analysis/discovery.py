@@ -10,7 +10,6 @@ from __future__ import annotations
 import itertools
 import re
 import time
-import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from feedback_loop.analysis.constraints import enforce
 from feedback_loop.analysis.embedding import unit
 from feedback_loop.analysis.graph import GraphClusterer, confidences, group_sums
 from feedback_loop.analysis.naming import Name, name_group
+from feedback_loop.analysis.sameness import normalised
 from feedback_loop.analysis.words import STOP_WORDS
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ _KEYWORDS = 10
 _NEIGHBOURS = 3  # groups shown beside each
 _GROUPS_AT_ONCE = 1_000  # compared with all the others
 
-_ASCII_WORDS = re.compile(r"[a-z0-9]+")
 _PLACEHOLDER = re.compile(r"\[[a-z]+\]")
 
 
@@ -156,15 +155,6 @@ def discover(
         neighbours,
         stability,
     )
-
-
-def normalised(text: str) -> str:
-    """The text without case, punctuation and doubled spaces; two texts with one normal form are the same statement."""
-    if text.isascii():
-        return " ".join(_ASCII_WORDS.findall(text.lower())) or text.strip()
-    plain = unicodedata.normalize("NFKC", text).casefold()
-    words = "".join(c if c.isalnum() or unicodedata.category(c).startswith("M") else " " for c in plain).split()
-    return " ".join(words) or plain.strip()
 
 
 def _collapse(

@@ -47,7 +47,6 @@ def layout(centres: NDArray[np.float32], before: NDArray[np.float64], seed: int 
     if count < _FEWEST:
         return start
     from sklearn.manifold import TSNE  # type: ignore[import-untyped,unused-ignore]
-
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped,import-not-found,unused-ignore]
 
     tsne = TSNE(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from feedback_loop.analysis.sameness import normalised
 from feedback_loop.complaints.models import Vector
 from feedback_loop.db import insert_missing
 
@@ -17,8 +18,8 @@ CHUNK = 500
 
 
 def hash_text(text: str) -> str:
-    """The same for texts that differ only in case and white space; SHA-256 in hex."""
-    return hashlib.sha256(" ".join(text.casefold().split()).encode()).hexdigest()
+    """The same for texts that are the same statement (`analysis.sameness`); SHA-256 in hex."""
+    return hashlib.sha256(normalised(text).encode()).hexdigest()
 
 
 def pack(vector: NDArray[np.float32]) -> bytes:

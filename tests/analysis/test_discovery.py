@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from feedback_loop.analysis import graph
 from feedback_loop.analysis.assignment import Exemplars, assign
-from feedback_loop.analysis.discovery import Discovery, discover, normalised
+from feedback_loop.analysis.discovery import Discovery, discover
 from feedback_loop.analysis.embedding import Embedder, Thresholds, ToyEmbedder, unit
 from feedback_loop.analysis.evaluation import score
 from feedback_loop.analysis.graph import (
@@ -166,12 +166,6 @@ def test_lengths_and_ids_are_checked(toy: ToyEmbedder) -> None:
         discover(["a b", "c d"], vectors, _none(1), toy.thresholds)
     with pytest.raises(ValueError, match="complaint ids"):
         discover(["a b", "c d"], vectors, np.array([-1, 0]), toy.thresholds)
-
-
-def test_normal_form_ignores_case_spaces_and_punctuation() -> None:
-    assert normalised("  Parcel—LATE!! ") == normalised("parcel late")
-    assert normalised("Größe, ÀLLES") == normalised("größe àlles")
-    assert normalised("?!") == "?!"
 
 
 def test_settings_pass_smoothly_from_small_to_large() -> None:
