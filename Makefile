@@ -40,11 +40,20 @@ format: setup  ## put the code in its usual form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup  ## measure analysis (BANKING77=folder of that data set), import of 1 GB and search; print the figures
-	$(BIN)/python bench/banking77.py $(BANKING77)
-	$(BIN)/python bench/thresholds.py $(BANKING77)
-	$(BIN)/python bench/importing.py 1000
-	$(BIN)/python bench/search.py
+bench: setup  ## run every measurement (BANKING77=folder of that data set), print the figures; fails at the end if a bar is missed
+	@missed=; for each in \
+	  "bench/banking77.py $(BANKING77)" \
+	  "bench/thresholds.py $(BANKING77)" \
+	  "bench/parts.py $(BANKING77)" \
+	  "-m bench.redaction" \
+	  "-m bench.kinds" \
+	  "bench/languages.py" \
+	  "bench/corrections.py" \
+	  "bench/scale.py" \
+	  "bench/search.py" \
+	  "bench/importing.py 1000" \
+	; do echo; echo "== $$each"; $(BIN)/python $$each || missed="$$missed [$$each]"; done; \
+	[ -z "$$missed" ] || { echo; echo "Missed a bar or broke off:$$missed"; exit 1; }
 
 bench-peer: setup .venv-peer/.installed  ## compare the analysis with BERTopic as it comes ROUNDS times (Python 3.11, Linux; 2 GB of disk)
 	$(BIN)/python bench/peer.py $(BANKING77) --rounds $(ROUNDS)
@@ -62,10 +71,11 @@ migration: setup  ## draft the next migration: make migration NAME="what it does
 lock: setup  ## resolve the dependencies again; lock files hold names, versions and hashes only
 	$(BIN)/uv pip compile pyproject.toml $(LOCK) -o requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --extra dev -c requirements.lock $(LOCK) -o requirements-dev.lock
+	$(BIN)/uv pip compile pyproject.toml --extra multilingual -c requirements.lock $(LOCK) -o requirements-multilingual.lock
 LOCK := --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --upgrade
 
 wheel-test: setup  ## build the wheel and try it in a bare environment away from here
 	bash tests/wheel.sh $(PYTHON)
 
 clean:  ## remove what the other targets made
-	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-peer build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
