@@ -49,7 +49,7 @@ bench: setup  ## run every measurement (BANKING77=folder of that data set), prin
 	  "-m bench.kinds" \
 	  "bench/languages.py" \
 	  "bench/corrections.py" \
-	  "bench/scale.py" \
+	  "bench/scale.py $(BANKING77)" \
 	  "bench/search.py" \
 	  "bench/importing.py 1000" \
 	; do echo; echo "== $$each"; $(BIN)/python $$each || missed="$$missed [$$each]"; done; \
