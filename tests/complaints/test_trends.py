@@ -305,7 +305,7 @@ def test_trends_of_a_merged_complaint_are_those_of_the_one_that_survived(
     session.commit()
     sign_in(client, cast.vera)
     response = client.get(f"/complaints/{first.id}/trends")
-    assert response.status_code == 301
+    assert response.status_code == 302
     assert response.location == f"/complaints/{last.id}/trends"
     assert client.get("/complaints/77/trends").status_code == 404
 

@@ -23,7 +23,7 @@ def trends(number: int) -> str | Response:
     found = queries.complaint_by_number(session(), number) or abort(404, f"There is no complaint C-{number}.")
     survivor = queries.surviving(session(), found)
     if survivor is not found:
-        return redirect(url_for(".trends", number=survivor.id), 301)
+        return redirect(url_for(".trends", number=survivor.id), 302)  # a merge may be undone
     history = alerts(session(), found)
     return render_template(
         "complaints/trends.html",
