@@ -8,12 +8,12 @@ from werkzeug.wrappers import Response
 from feedback_loop.accounts.access import staff
 from feedback_loop.accounts.models import Role
 from feedback_loop.complaints import evidence
+from feedback_loop.complaints.map import LINE, draw
 from feedback_loop.complaints.views.blueprint import bp
 from feedback_loop.web.database import session
 from feedback_loop.web.navigation import page_number
 
 Reply = str | tuple[str, int] | Response
-LABELLED = 14  # names on the map; more would lie over each other
 
 
 @bp.get("/complaints/refines")
@@ -37,4 +37,4 @@ def refine(refine_id: int) -> Reply:
 @staff(Role.VIEWER)
 def map() -> Reply:
     """Which complaints say similar things?"""
-    return render_template("complaints/map.html", spots=evidence.spots(session()), labelled=LABELLED)
+    return render_template("complaints/map.html", marks=draw(evidence.spots(session())), line_height=LINE)
