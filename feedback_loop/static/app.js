@@ -56,6 +56,32 @@ if (dialog) {
   document.addEventListener("keydown", pressed);
 }
 
+// Ticking: how many are ticked, and all at once. A search result may bring its boxes later.
+const boxes = () => [...document.querySelectorAll('input[form="pick"][name="ids"]')];
+
+function ticking() {
+  const all = document.getElementById("tick-all");
+  if (!all) return;
+  const ticked = boxes().filter((box) => box.checked).length;
+  const words = document.getElementById("ticked");
+  words.dataset.hint ??= words.textContent;
+  words.textContent = ticked ? `${ticked} ticked.` : words.dataset.hint;
+  all.hidden = boxes().length < 2;
+  all.textContent = ticked === boxes().length ? "Untick all" : "Tick all";
+}
+
+document.addEventListener("change", ticking);
+document.addEventListener("click", (event) => {
+  if (event.target.id !== "tick-all") return;
+  const every = boxes();
+  const tick = every.some((box) => !box.checked);
+  for (const box of every) box.checked = tick;
+  ticking();
+});
+document.addEventListener("htmx:afterSettle", ticking);
+window.addEventListener("pageshow", ticking);
+ticking();
+
 const errors = document.getElementById("errors");
 if (errors) errors.focus();
 
