@@ -19,8 +19,12 @@ TAKE_OUT = "take_out"
 OF_STATEMENTS = (
     SelectChoice(CorrectionKind.MOVE.value, "Move to another complaint"),
     SelectChoice(CorrectionKind.SPLIT.value, "Split off as a complaint of its own"),
-    SelectChoice(CorrectionKind.PIN.value, "Pin: they stay where they are"),
+    SelectChoice(CorrectionKind.PIN.value, "Pin: they stay where they are, whatever refines find"),
     SelectChoice(TAKE_OUT, "Take out: they belong to no complaint"),
+)
+OF_THE_POOL = (
+    SelectChoice(CorrectionKind.MOVE.value, "Move into a complaint"),
+    SelectChoice(TAKE_OUT, "Keep out: they belong to no complaint, whatever refines find"),
 )
 
 
@@ -50,15 +54,24 @@ class ComplaintForm(StaffForm):
 class StatementsForm(StaffForm):
     """Correct statements picked by hand."""
 
-    kind = RadioField("What is to happen", choices=list(OF_STATEMENTS), default=CorrectionKind.MOVE.value)
+    kind = RadioField(
+        "What is to happen?", choices=list(OF_STATEMENTS), default=CorrectionKind.MOVE.value, validate_choice=False
+    )
     other = StringField(
-        "Complaint to move them to", [Optional()], description="Its number, such as C-12, or choose from the list."
+        "Which complaint?", [Optional()], description="Its number, such as C-12, or choose from the list."
     )
     name = StringField(
         "Name of the new complaint",
         [Optional(), Length(max=LONGEST_NAME, message=f"Enter at most {LONGEST_NAME} characters.")],
         description="A short sentence that a colleague understands, such as “Parcel arrives wet”.",
     )
+
+    def offer(self, homes: set[int | None]) -> None:
+        """Offer only what is possible with statements of these complaints (None: the pool)."""
+        if homes == {None}:
+            self.kind.choices = list(OF_THE_POOL)
+        elif len(homes) > 1:
+            self.kind.choices = [each for each in OF_STATEMENTS if each.value != CorrectionKind.SPLIT.value]
 
     def wanted(self, home: int | None, statement_ids: tuple[int, ...]) -> Wanted | None:
         """What is asked for.
@@ -79,7 +92,9 @@ class StatementsForm(StaffForm):
 
     def is_incomplete(self, home: int | None) -> bool:
         """Whether something is missing; its field then says what."""
-        if self.kind.data == CorrectionKind.MOVE.value and number_in(self.other.data or "") is None:
+        if self.kind.data not in {each.value for each in OF_STATEMENTS}:
+            self.kind.errors = ["Choose what is to happen."]
+        elif self.kind.data == CorrectionKind.MOVE.value and number_in(self.other.data or "") is None:
             self.other.errors = [*self.other.errors, "Enter the number of the complaint to move them to."]
         elif self.kind.data == CorrectionKind.SPLIT.value and home is None:
             self.kind.errors = ["Only statements of one complaint can be split off from it. Move them instead."]
@@ -92,7 +107,7 @@ class StatementsForm(StaffForm):
         target: Any = self.kind
         if self.kind.data == CorrectionKind.MOVE.value:
             target = self.other
-        elif self.kind.data == CorrectionKind.SPLIT.value and "name" in message:
+        elif self.kind.data == CorrectionKind.SPLIT.value and ("a name" in message.lower() or "this name" in message):
             target = self.name
         target.errors = [*target.errors, message]
 

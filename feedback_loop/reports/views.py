@@ -25,9 +25,10 @@ from feedback_loop.clock import utc_now
 from feedback_loop.complaints import evidence
 from feedback_loop.complaints import queries as complaint_queries
 from feedback_loop.complaints.forms import ApplyForm
-from feedback_loop.complaints.models import ComplaintState
+from feedback_loop.complaints.models import Complaint, ComplaintState
 from feedback_loop.complaints.queries import Tab
 from feedback_loop.complaints.service.corrections import impacts, open_draft, sentence
+from feedback_loop.complaints.sizes import sizes
 from feedback_loop.complaints.trends import running_spike
 from feedback_loop.followups import queries as followup_queries
 from feedback_loop.followups.service import deadline
@@ -103,12 +104,13 @@ def complaint(number: int) -> Reply:
     found = complaint_queries.complaint_by_number(session(), number) or abort(404, f"There is no complaint C-{number}.")
     survivor = complaint_queries.surviving(session(), found)
     if survivor is not found:
-        return redirect(url_for(".complaint", number=survivor.id), 301)
+        return redirect(url_for(".complaint", number=survivor.id, merged=found.id))  # for now: a merge may be undone
     asked = request.args.get("tab", "")
     tab = Tab(asked) if asked in list(Tab) else Tab.CENTRAL
     return render_template(
         "complaints/complaint.html",
         complaint=found,
+        merged=merged_here(found),
         item=action_queries.item_of(session(), found),
         trend=complaint_queries.trend(session(), found, utc_now()),
         sources=complaint_queries.sources(session(), found),
@@ -124,6 +126,14 @@ def complaint(number: int) -> Reply:
         spike=running_spike(session(), found),
         drafted=drafted(),
     )
+
+
+def merged_here(survivor: Complaint) -> Complaint | None:
+    """The merged complaint whose address led to this one, or None."""
+    number = request.args.get("merged", type=int)
+    found = complaint_queries.complaint_by_number(session(), number) if number else None
+    is_here = found and found is not survivor and complaint_queries.surviving(session(), found) is survivor
+    return found if is_here else None
 
 
 def drafted() -> int:
@@ -142,6 +152,7 @@ def draft() -> Reply:
     return render_template(
         "complaints/draft.html",
         impacts=found,
+        sizes=sizes(session(), [each.correction for each in found if not each.refusal]),
         items=action_queries.items_of(session(), concerned),
         sentence=sentence,
         form=ApplyForm(),
@@ -159,6 +170,7 @@ def item(item_id: int) -> Reply:
     return render_template(
         "actions/item.html",
         item=found,
+        lives=lives,
         may_work=may_work_on(me(), found),
         can={verb: lives and not transition(found.status, verb) for verb in ("take_on", "close", "reopen")},
         audience=audience(session(), found),

@@ -7,6 +7,7 @@ import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -18,12 +19,14 @@ from werkzeug.serving import make_server
 from feedback_loop import pipeline
 from feedback_loop.actions.models import ActionItem, Status
 from feedback_loop.analysis.embedding import ToyEmbedder
-from feedback_loop.complaints.models import Vector
+from feedback_loop.clock import utc_now
+from feedback_loop.complaints.models import Complaint, ComplaintState, Refine, RefineState, Statement, Vector
 from feedback_loop.complaints.vectors import hash_text, pack
 from feedback_loop.db import Sessions, reading
 from feedback_loop.demo.walk import find_mail
 from feedback_loop.pipeline import Context
 from feedback_loop.responses.models import Answer, Customer
+from feedback_loop.responses.service import record_answer, redact_pending
 from feedback_loop.settings import Settings
 from feedback_loop.surveys.models import ScaleName
 from tests.conftest import IN_CI
@@ -89,7 +92,8 @@ def desk(browser: Browser) -> Iterator[Page]:
 
 def check(browser: Browser, page: Page) -> None:
     """No finding of axe on this page, in light and dark, looked at in a context in which scripts may run."""
-    context = browser.new_context(viewport=page.viewport_size)
+    # Without motion: colours between light and dark are nobody's.
+    context = browser.new_context(viewport=page.viewport_size, reduced_motion="reduce")
     context.add_cookies(page.context.cookies())  # type: ignore[arg-type]
     twin = context.new_page()
     twin.goto(page.url)
@@ -125,6 +129,13 @@ def test_a_customer_answers_on_a_phone_without_javascript(
         answer = session.scalars(select(Answer)).one()
         assert answer.score == 2
         assert session.scalars(select(Customer.email)).one() == "maya@example.com"
+
+
+def sign_in(page: Page, site: str, email: str) -> None:
+    page.goto(f"{site}/sign-in")
+    page.get_by_label("Email").fill(email)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
 
 
 def test_an_owner_closes_and_a_customer_reopens(
@@ -183,6 +194,42 @@ def test_an_owner_closes_and_a_customer_reopens(
     expect(desk.locator("main")).to_contain_text("Not fixed: 0 of 1 who answered said it is fixed (3 were asked).")
 
 
+def test_an_original_is_read_for_a_reason_and_the_log_says_so(
+    browser: Browser, desk: Page, phone: BrowserContext, site: str, make: Make, cast: Cast,
+    sessions: Sessions, settings: Settings,
+) -> None:  # fmt: skip
+    now = utc_now()
+    record_answer(
+        make.session, make.survey("order"), score=0, comment="Call me on +44 20 7946 0123.",
+        customer=make.customer("Maya Lind"), invitation=None, context={}, external_id=None,
+        answered_at=now, now=now, settings=settings,
+    )  # fmt: skip
+    make.session.commit()
+    redact_pending(sessions, settings, now)
+    small = phone.new_page()
+    for page in (desk, small):
+        page.goto(f"{site}/settings/people")
+        page.get_by_label("Email").fill(cast.ada.email)
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url(f"{site}/settings/people")
+    small.get_by_role("button", name="Allow Ada to read originals").click()
+    expect(small.get_by_text("Ada may read original texts now.")).to_be_visible()
+    for page in (desk, small):
+        page.goto(f"{site}/settings/people")
+        check(browser, page)
+        page.goto(f"{site}/surveys/order")
+        check(browser, page)
+        page.get_by_role("link", name="Original of this answer").click()
+        check(browser, page)
+        page.get_by_label("Why do you need to read it?").fill("She asks to be called back.")
+        page.get_by_role("button", name="Show the original").click()
+        expect(page.get_by_text("Call me on +44 20 7946 0123.")).to_be_visible()
+        page.goto(f"{site}/settings/raw-readings")
+        expect(page.get_by_text("She asks to be called back.").first).to_be_visible()
+        check(browser, page)
+
+
 def test_the_single_keys_lead_through_the_site(desk: Page, site: str, make: Make, cast: Cast) -> None:
     desk.goto(f"{site}/sign-in")
     desk.get_by_label("Email").fill(cast.vera.email)
@@ -230,3 +277,96 @@ def test_a_search_waits_for_the_worker_and_its_result_appears_by_itself(
     assert pipeline.search(worker) == 1
     expect(desk.locator("#found")).to_contain_text("Nothing that was said comes near to this.")
     check(browser, desk)
+
+
+def test_a_lead_splits_statements_off_and_undoes_it(
+    browser: Browser, desk: Page, site: str, make: Make, cast: Cast, sessions: Sessions, now: datetime
+) -> None:
+    late = make.complaint("Parcel late", map_x=0.2, map_y=0.3, cohesion=0.7, neighbours=[])
+    lost = make.complaint("Parcel lost", map_x=0.25, map_y=0.3)
+    late.neighbours = [[lost.id, 0.6]]
+    for text in ("No tracking mail came", "Where is the tracking mail?", "A week late", "Ten days late"):
+        make.statement(late, text)
+    make.statement(lost, "Never came")
+    for number in range(3):
+        make.statement(None, f"Something odd {number}")
+    run = Refine(
+        state=RefineState.DONE, started_at=now, finished_at=now, model="toy", seed=1, seconds={"graph": 0.4},
+        versions={}, statements=8, complaints=2, new_complaints=1, moved=3, coverage=0.9, kept=0.95,
+        changes={"new": [late.id], "merged": [], "renamed": [[lost.id, "Lost", "Parcel lost"]],
+                 "moved": [[late.id, lost.id, 3]]},
+    )  # fmt: skip
+    make.session.add(run)
+    make.session.commit()
+    sign_in(desk, site, cast.lena.email)
+    for path in ("map", "refines", f"refines/{run.id}", "corrections", "draft", "pool"):
+        desk.goto(f"{site}/complaints/{path}")
+        check(browser, desk)
+    desk.get_by_role("button", name="Tick all").click()
+    expect(desk.locator("#ticked")).to_have_text("3 ticked.")
+    desk.goto(f"{site}/complaints/map")
+    desk.get_by_role("link", name=f"{late.number} Parcel late, 4 statements").first.focus()
+    desk.keyboard.press("Enter")
+    desk.wait_for_url(f"{site}/complaints/{late.id}")
+    check(browser, desk)
+    for text in ("No tracking mail came", "Where is the tracking mail?"):
+        desk.get_by_role("checkbox", name=text).focus()
+        desk.keyboard.press("Space")
+    expect(desk.locator("#ticked")).to_have_text("2 ticked.")
+    desk.get_by_role("button", name="Correct the ticked ones").click()
+    check(browser, desk)
+    expect(desk.get_by_label("Name of the new complaint")).not_to_be_visible()
+    desk.get_by_label("Split off").check()
+    desk.get_by_label("Name of the new complaint").fill("No tracking mail")
+    desk.get_by_role("button", name="Show what would change").click()
+    expect(desk.locator(".sizes")).to_have_text(
+        f"{late.number} shrinks from 4 to 2 statements. The new complaint begins with 2 statements."
+    )
+    check(browser, desk)
+    desk.get_by_label("Why?").fill("Two problems.")
+    desk.get_by_role("button", name="Apply 1 correction").click()
+    expect(desk.get_by_role("heading", level=1)).to_have_text("No tracking mail")
+    check(browser, desk)
+    desk.get_by_role("status").get_by_role("link", name="Undo").click()
+    check(browser, desk)
+    desk.get_by_label("Why undo it?").fill("One after all.")
+    desk.get_by_role("button", name="Undo").click()
+    expect(desk.get_by_role("status")).to_contain_text("2 statements went back.")
+    check(browser, desk)
+    with reading(sessions) as session:
+        assert set(session.scalars(select(Statement.complaint_id))) == {late.id, lost.id, None}
+
+
+def test_a_lead_merges_on_a_phone_without_javascript(
+    browser: Browser, phone: BrowserContext, site: str, make: Make, cast: Cast, sessions: Sessions
+) -> None:
+    late, lost = make.complaint("Parcel late"), make.complaint("Parcel lost")
+    for complaint in (late, late, lost):
+        make.statement(complaint)
+    item = make.item(late, cast.delivery)
+    make.session.commit()
+    page = phone.new_page()
+    sign_in(page, site, cast.lena.email)
+    page.goto(f"{site}/complaints/{late.id}")
+    expect(page.get_by_role("button", name="Tick all")).not_to_be_visible()
+    page.get_by_text("Correct this complaint").click()
+    page.get_by_label("Another complaint").fill("nothing")
+    page.get_by_role("button", name="Merge").click()
+    expect(page.get_by_role("alert")).to_contain_text("Choose the other complaint.")
+    if not page.get_by_label("Another complaint").is_visible():
+        page.get_by_text("Correct this complaint").click()
+    page.get_by_label("Another complaint").fill(lost.number)
+    page.get_by_role("button", name="Merge").click()
+    expect(page.locator(".sizes")).to_have_text(f"{lost.number} grows from 1 to 3 statements.")
+    check(browser, page)
+    page.get_by_role("button", name="Apply 1 correction").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Parcel lost")
+    check(browser, page)
+    page.goto(f"{site}/complaints/{late.id}")
+    expect(page.locator("main")).to_contain_text(f"{late.number} Parcel late was merged into this complaint.")
+    check(browser, page)
+    for path in (f"/actions/{item.id}", "/complaints", "/complaints/corrections", "/complaints/map"):
+        page.goto(site + path)
+        check(browser, page)
+    with reading(sessions) as session:
+        assert session.get_one(Complaint, late.id).state == ComplaintState.MERGED

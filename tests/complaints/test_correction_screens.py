@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import combinations
 
+import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from feedback_loop.actions.models import Status
+from feedback_loop.complaints.evidence import Spot
+from feedback_loop.complaints.map import LETTER, LINE, MARGIN, WIDTH, Box, draw, lines_of
 from feedback_loop.complaints.models import Complaint, ComplaintState, Refine, RefineState
 from tests.factories import Cast, Make, sign_in
 from tests.pages import again, counted, links, words
@@ -26,13 +30,20 @@ def test_a_merge_is_looked_at_first_then_applied_then_undone(
     )
     assert response.location == "/complaints/draft"
     page = words(client.get("/complaints/draft"))
-    assert f"1 statement of 1 person (Maya Lind) go from {late.number} Parcel late to {lost.number} Parcel lost" in page
+    assert (
+        f"1 statement of 1 person (Maya Lind) would go from {late.number} Parcel late to {lost.number} Parcel lost"
+        in page
+    )
+    assert f"{lost.number} grows from 1 to 2 statements." in page
     assert "Somebody works on it: ◐ In progress, Delivery." in page
     assert "Your draft holds 1 correction" in words(client.get("/complaints"))
     again(session, late)
     assert late.state == ComplaintState.ACTIVE
     done = client.post("/complaints/draft/apply", data={"why": "One and the same."}, follow_redirects=True)
-    assert "1 correction applied." in words(done)
+    assert f"Applied: {late.number} merged into {lost.number}." in words(done)
+    assert done.request.path == f"/complaints/{lost.id}"
+    (at_once,) = [link for link in links(done) if "undo=" in link]
+    assert "<details open>" in client.get(at_once).text, "the way to undo is open already"
     again(session, late)
     assert late.merged_into_id == lost.id
     history = words(client.get(f"/complaints/corrections?complaint={late.id}"))
@@ -61,10 +72,69 @@ def test_ticked_statements_are_split_off_with_a_name(
     assert "has this name already" in words(taken)
     assert "parcel LATE" in taken.text, "what was typed is not lost"
     client.post("/complaints/statements/correct", data={"ids": said.id, "kind": "split", "name": "No tracking mail"})
-    client.post("/complaints/draft/apply", data={})
+    page = words(client.get("/complaints/draft"))
+    assert f"{late.number} shrinks from 2 to 1 statement. The new complaint begins with 1 statement." in page
+    done = client.post("/complaints/draft/apply", data={})
     session.expire_all()
     new = session.scalars(select(Complaint).where(Complaint.name == "No tracking mail")).one()
     assert new.statement_count == 1
+    assert done.location == f"/complaints/{new.id}", "one sees what came of it"
+
+
+def test_a_pool_statement_is_moved_into_a_complaint_or_kept_out(
+    client: FlaskClient, cast: Cast, make: Make, session: Session
+) -> None:
+    late = make.complaint("Parcel late")
+    make.statement(late)
+    odd, noise = make.statement(None, "Came on Sunday"), make.statement(None, "Nothing to say")
+    session.commit()
+    sign_in(client, cast.lena)
+    assert f'name="ids" value="{odd.id}" form="pick"' in client.get("/complaints/pool").text
+    page = words(client.get(f"/complaints/statements/correct?ids={odd.id}&back=/complaints/pool"))
+    assert "Move into a complaint" in page
+    assert "Split off" not in page, "only what is possible is offered"
+    client.post("/complaints/statements/correct", data={"ids": odd.id, "kind": "move", "other": late.number})
+    client.post("/complaints/statements/correct", data={"ids": noise.id, "kind": "take_out"})
+    page = words(client.get("/complaints/draft"))
+    assert f"{late.number} grows from 1 to 2 statements." in page
+    done = client.post("/complaints/draft/apply", data={})
+    assert done.location == "/complaints/corrections", "several corrections are shown as a list"
+    assert "2 corrections applied." in words(client.get(done.location))
+    session.expire_all()
+    assert (odd.complaint_id, noise.kept_out) == (late.id, True)
+
+
+def test_the_sizes_of_a_draft_are_those_after_the_corrections_before(
+    client: FlaskClient, cast: Cast, make: Make, session: Session
+) -> None:
+    late, lost, wet = make.complaint("Parcel late"), make.complaint("Parcel lost"), make.complaint("Parcel wet")
+    for complaint in (late, late, late, lost, lost, wet):
+        make.statement(complaint)
+    said = make.statement(wet, "Wet and late")
+    make.statement(wet, "Wet and late").vector_id = said.vector_id
+    session.commit()
+    sign_in(client, cast.lena)
+    client.post("/complaints/statements/correct", data={"ids": said.id, "kind": "move", "other": late.number})
+    client.post(f"/complaints/{late.id}/corrections", data={"kind": "merge", "other": lost.number})
+    client.post(f"/complaints/{wet.id}/corrections", data={"kind": "rename", "name": "Soaked"})
+    page = words(client.get("/complaints/draft"))
+    assert f"{wet.number} shrinks from 3 to 1 statement. {late.number} grows from 3 to 5 statements." in page
+    assert f"{lost.number} grows from 2 to 7 statements." in page
+    client.post("/complaints/draft/apply", data={})
+    session.expire_all()
+    assert (wet.statement_count, lost.statement_count) == (1, 7)
+
+
+def test_nothing_ticked_leads_back_but_never_to_another_site(client: FlaskClient, cast: Cast, session: Session) -> None:
+    sign_in(client, cast.lena)
+    for back, leads_to in (
+        ("/complaints/pool", "/complaints/pool"),
+        ("//evil.example", "/complaints"),
+        ("", "/complaints"),
+    ):
+        response = client.get("/complaints/statements/correct", query_string={"back": back})
+        assert response.location == leads_to
+    assert "Tick the statements first" in words(client.get("/complaints"))
 
 
 def test_moving_needs_a_complaint_that_is_there(client: FlaskClient, cast: Cast, make: Make, session: Session) -> None:
@@ -117,10 +187,14 @@ def test_a_dismissed_complaint_leaves_the_lists_and_its_item_is_put_aside(
     client.post(f"/complaints/{noise.id}/corrections", data={"kind": "dismiss"})
     client.post("/complaints/draft/apply", data={})
     assert "Just noise" not in words(client.get("/complaints"))
-    assert "was dismissed as not a complaint" in words(client.get(f"/complaints/{noise.id}"))
+    page = words(client.get(f"/complaints/{noise.id}"))
+    assert "was dismissed as not a complaint" in page
+    assert "Nothing: it was dismissed. Its action item is put aside" in page
+    assert "Correct this complaint" not in page
     page = words(client.get(f"/actions/{item.id}"))
     assert "was dismissed as not a complaint, so this action item is put aside" in page
     assert "Next step" not in page
+    assert "wait for an answer" not in page
     refused = client.post(f"/actions/{item.id}/take-on", follow_redirects=True)
     assert "was dismissed as not a complaint. Undo that" in words(refused)
 
@@ -145,7 +219,7 @@ def test_the_page_of_a_complaint_says_how_sure_it_is_and_what_is_near(
     sign_in(client, cast.vera)
     page = words(client.get(f"/complaints/{late.id}"))
     assert "Clearly one problem. 6 statements say it." in page
-    assert f"Say similar {near.number} Parcel lost (0.71)" in page
+    assert f"Nearest complaints {near.number} Parcel lost 0.71" in page
     assert "tighter than 100 % of the other complaints" in page
     few = make.complaint("New thing")
     make.statement(few)
@@ -191,6 +265,37 @@ def test_the_map_shows_complaints_and_has_a_table(
     page = client.get("/complaints/map")
     assert 'cx="20.0" cy="72.0"' in page.text
     assert f"{late.number} Parcel late 1" in words(page)
+
+
+def test_names_on_the_map_never_lie_over_each_other(make: Make, session: Session) -> None:
+    spots = [
+        Spot(make.complaint(f"A problem of many words {number}"), number % 10 / 10, number // 10 / 10)
+        for number in range(100)
+    ]
+    near = [Spot(make.complaint(f"Same place {number}"), 0.5, 0.5) for number in range(9)]
+    for each in (spots, near, spots[:1]):
+        marks = [mark for mark in draw(each) if mark.is_named]
+        boxes = [
+            Box(
+                mark.text_x - half,
+                mark.text_y - LINE * 0.7,
+                mark.text_x + half,
+                mark.text_y + (len(mark.lines) - 0.7) * LINE,
+            )
+            for mark in marks
+            for half in [max(map(len, mark.lines)) * LETTER / 2 - 0.01]
+        ]
+        assert boxes
+        assert not [1 for one, two in combinations(boxes, 2) if one.meets(two)]
+        assert all(box.left >= -MARGIN and box.right <= WIDTH + MARGIN for box in boxes)
+    assert draw([]) == []
+
+
+@pytest.mark.parametrize("name", ["Late", "", "Donaudampfschifffahrtsgesellschaft", "word " * 40])
+def test_long_names_take_two_short_lines(name: str) -> None:
+    lines = lines_of(name)
+    assert len(lines) <= 2
+    assert all(len(line) <= 24 for line in lines)
 
 
 def test_pages_of_corrections_send_few_queries(

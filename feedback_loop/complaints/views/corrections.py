@@ -6,6 +6,7 @@ The page of the draft stands in `reports`: it shows what is being done about the
 from __future__ import annotations
 
 from flask import abort, flash, redirect, render_template, request, url_for
+from markupsafe import Markup
 from werkzeug.wrappers import Response
 
 from feedback_loop.accounts.access import staff
@@ -38,7 +39,7 @@ def correct(number: int) -> Reply:
     except CannotCorrect as error:
         session().rollback()
         flash(str(error), "problem")
-        return redirect(url_for("reports.complaint", number=number, _anchor="correct"), 303)
+        return redirect(url_for("reports.complaint", number=number, _anchor="correcting"), 303)
     session().commit()
     return redirect(url_for("reports.draft"), 303)
 
@@ -47,14 +48,17 @@ def correct(number: int) -> Reply:
 @staff(Role.LEAD)
 def correct_statements() -> Reply:
     """What is to happen with statements picked by hand?"""
+    back = request.args.get("back", "")
+    back = back if is_ours(back) else url_for("reports.complaints")
     ids = tuple(dict.fromkeys(request.values.getlist("ids", type=int)))[: MOST_PICKED + 1]
     picked = evidence.picked(session(), ids)
     if not picked:
-        flash("Tick the statements that you want to correct first.", "problem")
-        return redirect(request.args.get("back") or url_for("reports.complaints")) if is_ours() else abort(400)
+        flash("Tick the statements first that you want to correct.", "problem")
+        return redirect(back)
     homes = {each.complaint_id for each in picked}
     home = next(iter(homes)) if len(homes) == 1 else None
     form, status = StatementsForm(), 200
+    form.offer(homes)
     if request.method == "POST":
         wanted = form.wanted(home, tuple(each.id for each in picked))
         if wanted is not None:
@@ -73,13 +77,13 @@ def correct_statements() -> Reply:
         picked=picked,
         home=queries.complaint_by_number(session(), home) if home else None,
         others=evidence.possible_targets(session(), home),
+        back=back,
         scales=SCALES,
     ), status
 
 
-def is_ours() -> bool:
-    """Whether the way back leads to a page of this site."""
-    back = request.args.get("back", "/")
+def is_ours(back: str) -> bool:
+    """Whether a way back leads to a page of this site."""
     return back.startswith("/") and not back.startswith("//") and "\\" not in back
 
 
@@ -104,21 +108,40 @@ def apply_draft() -> Reply:
         session().rollback()
         flash(f"Nothing was changed. {error}", "problem")
         return redirect(url_for("reports.draft"), 303)
-    first = draft.corrections[0]
-    count = len(draft.corrections)
-    target = queries.complaint_by_number(session(), first.other_id or first.complaint_id or 0)
+    applied = list(draft.corrections)
     session().commit()
-    flash(f"{plural(count, 'correction', 'corrections')} applied. What you corrected holds in every later refine.")
-    if count == 1 and target is not None:
-        return redirect(url_for("reports.complaint", number=target.id), 303)
-    return redirect(url_for(".corrected"), 303)
+    if len(applied) > 1:
+        flash(
+            f"{plural(len(applied), 'correction', 'corrections')} applied. "
+            "Each holds in every later refine until it is undone here."
+        )
+        return redirect(url_for(".corrected"), 303)
+    (only,) = applied
+    undo_it = url_for(".corrected", undo=only.id, _anchor=f"correction-{only.id}")
+    flash(
+        Markup('Applied: {}. It holds in every later refine until it is undone. <a href="{}">Undo</a>').format(
+            corrections.sentence(only), undo_it
+        )
+    )
+    return redirect(where_it_shows(only), 303)
+
+
+def where_it_shows(correction: Correction) -> str:
+    """The page on which one sees best what an applied correction did: where statements are now."""
+    number = correction.other_id or correction.complaint_id
+    return url_for("reports.complaint", number=number) if number else url_for(".corrected")
 
 
 @bp.post("/complaints/draft/discard")
 @staff(Role.LEAD)
 def discard_draft() -> Reply:
     """Throw the draft away."""
-    corrections.discard(session(), own_draft())
+    try:
+        corrections.discard(session(), own_draft())
+    except CannotCorrect as error:
+        session().rollback()
+        flash(str(error), "problem")
+        return redirect(url_for(".corrected"), 303)
     session().commit()
     flash("The draft is gone; nothing was changed.")
     return redirect(url_for("reports.complaints"), 303)
@@ -129,8 +152,12 @@ def discard_draft() -> Reply:
 def take_back(correction_id: int) -> Reply:
     """Take one correction out of the draft."""
     correction = next((each for each in own_draft().corrections if each.id == correction_id), None) or abort(404)
-    corrections.take_back(session(), correction)
-    session().commit()
+    try:
+        corrections.take_back(session(), correction)
+        session().commit()
+    except CannotCorrect as error:
+        session().rollback()
+        flash(str(error), "problem")
     return redirect(url_for("reports.draft"), 303)
 
 
@@ -144,6 +171,7 @@ def corrected() -> Reply:
         complaint=complaint,
         page=evidence.corrections(session(), complaint, page_number()),
         sentence=corrections.sentence,
+        undoing=request.args.get("undo", type=int),
     )
 
 
@@ -152,18 +180,18 @@ def corrected() -> Reply:
 def undo(correction_id: int) -> Reply:
     """Take a correction back."""
     correction = session().get(Correction, correction_id) or abort(404, "There is no such correction.")
-    form = UndoForm()
+    form, of = UndoForm(), request.args.get("complaint", type=int)
     if not form.validate_on_submit():
         flash(next(iter(form.why.errors), "Please try again."), "problem")
-        return redirect(url_for(".corrected"), 303)
+        return redirect(url_for(".corrected", complaint=of), 303)
     try:
         back = corrections.undo(session(), correction, me(), form.why.data or "", utc_now())
     except CannotCorrect as error:
         session().rollback()
         flash(str(error), "problem")
-        return redirect(url_for(".corrected"), 303)
+        return redirect(url_for(".corrected", complaint=of), 303)
     sentence = corrections.sentence(correction)
     session().commit()
     went = f" {plural(back, 'statement', 'statements')} went back." if back else ""
     flash(f"Undone: {sentence}.{went}")
-    return redirect(url_for(".corrected", complaint=request.args.get("complaint")), 303)
+    return redirect(url_for(".corrected", complaint=of), 303)
