@@ -25,6 +25,7 @@ class SignedIn(UserMixin):  # type: ignore[misc]
     email: str
     role: Role
     team_id: int | None
+    reads_raw: bool
     must_change_password: bool
     session_epoch: int
 
@@ -32,7 +33,14 @@ class SignedIn(UserMixin):  # type: ignore[misc]
     def of(cls, user: User) -> SignedIn:
         """Take the values from the row."""
         return cls(
-            user.id, user.name, user.email, user.role, user.team_id, user.must_change_password, user.session_epoch
+            user.id,
+            user.name,
+            user.email,
+            user.role,
+            user.team_id,
+            user.reads_raw,
+            user.must_change_password,
+            user.session_epoch,
         )
 
     def get_id(self) -> str:

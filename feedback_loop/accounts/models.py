@@ -63,9 +63,26 @@ class User(Base):
     password_hash: Mapped[str] = mapped_column(String(200))
     must_change_password: Mapped[bool] = mapped_column(default=False)
     is_active: Mapped[bool] = mapped_column(default=True)
+    # A right beside the role, which no role includes.
+    reads_raw: Mapped[bool] = mapped_column(default=False, comment="may read what customers typed, before redaction")
     # Grows when the password changes; sessions begun before that end.
     session_epoch: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[utc]
     last_signed_in_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     team: Mapped[Team | None] = relationship()
+
+
+class RawRightChange(Base):
+    """The right to read raw texts, given to a person or taken away. Kept for good."""
+
+    __tablename__ = "raw_right_changes"
+
+    id: Mapped[pk]
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    by_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    given: Mapped[bool]
+    at: Mapped[utc]
+
+    user: Mapped[User] = relationship(foreign_keys=user_id)
+    by: Mapped[User] = relationship(foreign_keys=by_id)

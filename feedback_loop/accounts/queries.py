@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
-from feedback_loop.accounts.models import Role, Team, User
+from feedback_loop.accounts.models import RawRightChange, Role, Team, User
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,16 @@ def people(session: Session) -> Sequence[User]:
     """Everybody with an account, with their team; those who are active first."""
     return session.scalars(
         select(User).options(joinedload(User.team)).order_by(User.is_active.desc(), User.name, User.id)
+    ).all()
+
+
+def raw_right_changes(session: Session, limit: int) -> Sequence[RawRightChange]:
+    """To whom the right to read raw texts was given last and from whom it was taken, the newest first."""
+    return session.scalars(
+        select(RawRightChange)
+        .options(joinedload(RawRightChange.user), joinedload(RawRightChange.by))
+        .order_by(RawRightChange.id.desc())
+        .limit(limit)
     ).all()
 
 

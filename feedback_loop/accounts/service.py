@@ -10,7 +10,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from feedback_loop.accounts.models import Role, Team, User
+from feedback_loop.accounts.models import RawRightChange, Role, Team, User
 
 HASHER = PasswordHasher()
 # Checked when there is no such person, so that the time taken does not tell who has an account.
@@ -75,6 +75,20 @@ def add_user(
     session.add(user)
     session.flush()
     return user
+
+
+def set_reads_raw(session: Session, user: User, given: bool, by: User, now: datetime) -> None:
+    """Give a person the right to read raw texts, or take it away; either is logged.
+
+    Raises:
+        ValueError: It would be given to somebody who cannot sign in.
+    """
+    if given and not user.is_active:
+        raise ValueError(f"{user.name} cannot sign in, so there is nothing to read. Let {user.name} in again first.")
+    if user.reads_raw != given:
+        user.reads_raw = given
+        session.add(RawRightChange(user_id=user.id, by_id=by.id, given=given, at=now))
+        session.flush()
 
 
 def add_team(session: Session, name: str, now: datetime) -> Team:

@@ -177,3 +177,22 @@ def set_active(user_id: int) -> Reply:
     session().commit()
     flash(f"{user.name} can sign in again." if active else f"{user.name} can no longer sign in.")
     return redirect(url_for(".people"))
+
+
+@bp.post("/settings/people/<int:user_id>/originals")
+@staff(Role.ADMIN)
+def set_reads_raw(user_id: int) -> Reply:
+    """Let a person read original texts, or no longer. An admin may give the right to themselves; both are logged."""
+    user = session().get(User, user_id) or abort(404)
+    given = request.form.get("given") == "yes"
+    try:
+        service.set_reads_raw(session(), user, given, me(), utc_now())
+    except ValueError as error:
+        flash(str(error), "problem")
+        return redirect(url_for(".people"))
+    session().commit()
+    if given:
+        flash(f"{user.name} may read original texts now. Each reading asks for a reason and is logged.")
+    else:
+        flash(f"{user.name} can no longer read original texts.")
+    return redirect(url_for(".people"))

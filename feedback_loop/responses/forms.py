@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from wtforms import EmailField, StringField, TextAreaField, ValidationError
-from wtforms.validators import Email, Length, Optional
+from wtforms.validators import DataRequired, Email, Length, Optional
 
 from feedback_loop.surveys.models import Survey
 from feedback_loop.surveys.scales import SCALES, Choice
-from feedback_loop.web.forms import PublicForm
+from feedback_loop.web.forms import PublicForm, StaffForm
 
 BAD_ADDRESS = "Enter a mail address like name@example.com, or leave this empty."
 
@@ -92,3 +92,16 @@ class AnswerForm(CustomerForm):
         super().validate_comment(field)
         if not self.scale.choices and not self.words:
             raise ValidationError("Enter a few words.")
+
+
+class OriginalForm(StaffForm):
+    """Ask for the original of an answer. The pages of this domain are public ones, so the form's token is its guard."""
+
+    why = TextAreaField(
+        "Why do you need to read it?",
+        [
+            DataRequired("Enter why you need to read the original."),
+            Length(max=1000, message="Enter at most 1,000 characters."),
+        ],
+        description="For example: the customer asks us to call back the number that is blanked out.",
+    )

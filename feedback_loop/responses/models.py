@@ -1,4 +1,4 @@
-"""Customers, invitations and answers."""
+"""Customers, invitations, answers, and what is kept of them unredacted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from feedback_loop.db import Base, UtcDateTime, json_dict, pk, utc
+from feedback_loop.accounts.models import User
+from feedback_loop.db import Base, UtcDateTime, json_dict, long_text, pk, utc
 from feedback_loop.jobs.models import Leased
 from feedback_loop.surveys.models import Survey
 
@@ -101,3 +102,21 @@ class RawComment(Base):
     answer_id: Mapped[int] = mapped_column(ForeignKey("answers.id", ondelete="CASCADE"), primary_key=True)
     sealed: Mapped[bytes] = mapped_column(LargeBinary)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+
+
+class RawReading(Base):
+    """One reading of a raw text by a person: which, who, when and why, never what it said. Kept for good."""
+
+    __tablename__ = "raw_readings"
+    __table_args__ = (CheckConstraint("why <> ''", name="says_why"),)
+
+    id: Mapped[pk]
+    answer_id: Mapped[int | None] = mapped_column(
+        ForeignKey("answers.id", ondelete="SET NULL"), index=True, comment="empty when the answer is deleted since"
+    )
+    by_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    at: Mapped[utc]
+    why: Mapped[long_text]
+
+    answer: Mapped[Answer | None] = relationship()
+    by: Mapped[User] = relationship()

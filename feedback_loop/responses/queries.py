@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from collections.abc import Collection
+from datetime import datetime
+
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session, joinedload
 
 from feedback_loop import tokens
-from feedback_loop.responses.models import Answer, Customer, Invitation
+from feedback_loop.responses.models import Answer, Customer, Invitation, RawComment, RawReading
 from feedback_loop.surveys.models import Survey
+from feedback_loop.web.paging import Page, offset
+
+READINGS_A_PAGE = 50
 
 
 def survey_by_slug(session: Session, slug: str) -> Survey | None:
@@ -32,3 +38,35 @@ def answer_to(session: Session, invitation: Invitation) -> Answer | None:
 def customer_by_email(session: Session, email: str) -> Customer | None:
     """The customer with this address, or None."""
     return session.scalar(select(Customer).where(Customer.email == email.strip().lower()))
+
+
+def answer(session: Session, answer_id: int) -> Answer | None:
+    """An answer with its survey and customer, or None."""
+    return session.scalar(
+        select(Answer).where(Answer.id == answer_id).options(joinedload(Answer.survey), joinedload(Answer.customer))
+    )
+
+
+def with_original(session: Session, answers: Collection[Answer], now: datetime) -> set[int]:
+    """The ids of those of these answers in which something was redacted and whose raw text is still there."""
+    redacted = [each.id for each in answers if each.redactions]
+    if not redacted:
+        return set()
+    return set(
+        session.scalars(
+            select(RawComment.answer_id).where(RawComment.answer_id.in_(redacted), RawComment.expires_at > now)
+        )
+    )
+
+
+def readings(session: Session, page: int) -> Page[RawReading]:
+    """A page of the log of read raw texts, the newest first."""
+    rows = session.scalars(
+        select(RawReading)
+        .options(joinedload(RawReading.by), joinedload(RawReading.answer).joinedload(Answer.survey))
+        .order_by(RawReading.id.desc())
+        .offset(offset(page, READINGS_A_PAGE))
+        .limit(READINGS_A_PAGE)
+    ).all()
+    total = session.scalar(select(func.count()).select_from(RawReading)) or 0
+    return Page(rows, page, READINGS_A_PAGE, total)

@@ -33,5 +33,5 @@ def unseal(sealed: bytes, secret_key: str) -> str:
         return box(secret_key).decrypt(sealed).decode()
     except InvalidToken:
         raise RawTextUnreadable(
-            "The raw text was stored under another SECRET_KEY; restore that key to analyse it."
+            "The raw text was stored under another SECRET_KEY; restore that key to read it."
         ) from None

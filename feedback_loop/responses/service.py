@@ -11,10 +11,11 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from feedback_loop import tokens
+from feedback_loop.accounts.models import User
 from feedback_loop.analysis.redaction import Redaction, redact
 from feedback_loop.db import Sessions, clean_text
 from feedback_loop.jobs.claims import Claim, all_still_ours, claim
-from feedback_loop.responses.models import Answer, Customer, Invitation, RawComment
+from feedback_loop.responses.models import Answer, Customer, Invitation, RawComment, RawReading
 from feedback_loop.responses.queries import customer_by_email
 from feedback_loop.responses.raw import RawTextUnreadable, seal, unseal
 from feedback_loop.settings import Settings
@@ -23,6 +24,18 @@ from feedback_loop.surveys.models import Survey
 log = logging.getLogger(__name__)
 
 REDACTION_LEASE = timedelta(minutes=2)
+
+
+class Refused(ValueError):
+    """A raw text is not shown; says why."""
+
+
+class NoRight(Refused):
+    """Whoever asks lacks the right to read raw texts."""
+
+
+class Destroyed(Refused):
+    """The raw text is gone."""
 
 
 def find_customer(session: Session, email: str, name: str, now: datetime) -> Customer:
@@ -174,6 +187,57 @@ def redact_pending(sessions: Sessions, settings: Settings, now: datetime, limit:
         if settings.raw_text_days == 0:
             session.execute(delete(RawComment).where(RawComment.answer_id.in_([row["id"] for row in values])))
     return len(done)
+
+
+def kept_raw(session: Session, answer: Answer, by: User, now: datetime, settings: Settings) -> RawComment:
+    """The sealed raw text of an answer, for a person who may read it.
+
+    Raises:
+        NoRight: This person may not.
+        Destroyed: Its time is over; says since when.
+        Refused: It has not been redacted yet, or redacting took nothing out of it.
+    """
+    if not by.reads_raw:
+        raise NoRight(
+            "Reading what customers typed, before personal details are blanked out, is a right of its own, "
+            "which no role includes. An admin can give it to you under Settings, People."
+        )
+    if answer.redacted_at is None:
+        raise Refused("Personal details are still being blanked out of this answer. Look again in a minute.")
+    if not answer.redactions:
+        raise Refused("Nothing was blanked out of this answer: what you see is what the customer typed.")
+    raw = session.get(RawComment, answer.id)
+    if raw is None or raw.expires_at <= now:
+        at = raw.expires_at if raw else destroyed_at(answer, settings)
+        on = f" on {at.day} {at:%b %Y}" if at and at <= now else ""
+        raise Destroyed(f"The original was destroyed{on}. What is left is the text with personal details blanked out.")
+    return raw
+
+
+def destroyed_at(answer: Answer, settings: Settings) -> datetime | None:
+    """When the raw text of a redacted answer was destroyed, by the lifetime that is set now; no row says it."""
+    typed_at = max(answer.answered_at, answer.received_at)  # it may have been changed later, or imported later
+    redacted_at = answer.redacted_at
+    return redacted_at and max(redacted_at, typed_at + timedelta(days=settings.raw_text_days))
+
+
+def read_raw(session: Session, answer: Answer, by: User, why: str, now: datetime, settings: Settings) -> str:
+    """Give a person the raw text of an answer, and log that they read it. Commit before you show it.
+
+    Raises:
+        NoRight: This person may not.
+        Destroyed: Its time is over.
+        Refused: There is no reason, or nothing to read beside the redacted text.
+        RawTextUnreadable: It was sealed with another key. Nothing was read, so nothing is logged.
+    """
+    raw = kept_raw(session, answer, by, now, settings)
+    why = clean_text(why).strip()
+    if not why:
+        raise Refused("Say why you need to read the original.")
+    text = unseal(raw.sealed, settings.secret_key)
+    session.add(RawReading(answer_id=answer.id, by_id=by.id, at=now, why=why))
+    session.flush()
+    return text
 
 
 def destroy_expired(session: Session, now: datetime) -> int:

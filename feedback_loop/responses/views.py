@@ -1,4 +1,5 @@
-"""The pages on which customers answer, by a public link or by an invitation of their own. A GET never records."""
+"""The pages on which customers answer, by a public link or by an invitation of their own; and those on which staff
+with the right to it read an original, as nothing outside this domain may. A GET never records."""
 
 from __future__ import annotations
 
@@ -8,15 +9,20 @@ from flask import Blueprint, abort, redirect, render_template, request, url_for
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
 
-from feedback_loop.accounts.access import public
+from feedback_loop.accounts.access import public, staff
+from feedback_loop.accounts.login import me
+from feedback_loop.accounts.models import Role
+from feedback_loop.accounts.queries import raw_right_changes
 from feedback_loop.clock import utc_now
 from feedback_loop.db import clean_text
 from feedback_loop.responses import queries, service
-from feedback_loop.responses.forms import AnswerForm
+from feedback_loop.responses.forms import AnswerForm, OriginalForm
 from feedback_loop.responses.models import Answer, Invitation
+from feedback_loop.responses.raw import RawTextUnreadable
 from feedback_loop.surveys.models import Survey, SurveyState
 from feedback_loop.surveys.scales import SCALES
 from feedback_loop.web.database import session, settings
+from feedback_loop.web.navigation import page_number
 from feedback_loop.web.security import keep_private
 
 bp = Blueprint("responses", __name__)
@@ -28,6 +34,7 @@ CONTEXT_PREFIX = "c_"
 MOST_CONTEXT = 10
 LONGEST_NAME = 40
 LONGEST_VALUE = 200
+RIGHTS_SHOWN = 50
 
 
 @bp.route("/s/<slug>", methods=["GET", "POST"])
@@ -115,6 +122,39 @@ def invitation_thanks(token: str) -> Page:
         return redirect(url_for(".invitation", token=token), 303)
     return render_template(
         "responses/thanks.html", survey=invitation.survey, token=token, name=invitation.customer.name
+    )
+
+
+@bp.route("/answers/<int:answer_id>/original", methods=["GET", "POST"])
+@staff(Role.VIEWER)
+def original(answer_id: int) -> Page:
+    """Ask why, then show what the customer typed on the answer to this form only. Each reading is logged."""
+    answer = queries.answer(session(), answer_id) or abort(404, "There is no such answer.")
+    form, now = OriginalForm(), utc_now()
+    shown: dict[str, Any] = {"answer": answer, "form": form, "at": now, "until": None, "text": None, "problem": ""}
+    try:
+        shown["until"] = service.kept_raw(session(), answer, me(), now, settings()).expires_at
+        if form.validate_on_submit():
+            shown["text"] = service.read_raw(session(), answer, me(), form.why.data, now, settings())
+            session().commit()
+    except service.NoRight as error:
+        abort(403, str(error))
+    except (service.Refused, RawTextUnreadable) as error:
+        shown["problem"] = str(error)
+        return render_template("responses/original.html", **shown), 410 if isinstance(error, service.Destroyed) else 409
+    if "csrf_token" in form.errors:
+        abort(400, "The page had been open for too long. Go back, reload it, and send the form again.")
+    return render_template("responses/original.html", **shown), 400 if form.errors else 200
+
+
+@bp.get("/settings/raw-readings")
+@staff(Role.ADMIN)
+def readings() -> Page:
+    """Who read which original, when and why; to whom the right was given, and from whom it was taken."""
+    return render_template(
+        "responses/readings.html",
+        page=queries.readings(session(), page_number()),
+        changes=raw_right_changes(session(), RIGHTS_SHOWN),
     )
 
 

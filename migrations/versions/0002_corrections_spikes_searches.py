@@ -1,4 +1,4 @@
-"""Corrections, spikes, searches.
+"""Corrections, spikes, searches, the right to read raw texts.
 
 Revision: 0002
 Follows: 0001
@@ -201,6 +201,51 @@ def upgrade() -> None:
             postgresql_where=sa.text("state = 'waiting'"),
         )
 
+    op.create_table(
+        "raw_readings",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "answer_id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            nullable=True,
+            comment="empty when the answer is deleted since",
+        ),
+        sa.Column("by_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("at", db.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("why", sa.Text(), nullable=False),
+        sa.CheckConstraint("why <> ''", name=op.f("ck_raw_readings_says_why")),
+        sa.ForeignKeyConstraint(
+            ["answer_id"], ["answers.id"], name=op.f("fk_raw_readings_answer_id"), ondelete="SET NULL"
+        ),
+        sa.ForeignKeyConstraint(["by_id"], ["users.id"], name=op.f("fk_raw_readings_by_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_raw_readings")),
+    )
+    with op.batch_alter_table("raw_readings", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_raw_readings_answer_id"), ["answer_id"], unique=False)
+
+    op.create_table(
+        "raw_right_changes",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("user_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("by_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("given", sa.Boolean(), nullable=False),
+        sa.Column("at", db.UtcDateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["by_id"], ["users.id"], name=op.f("fk_raw_right_changes_by_id")),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_raw_right_changes_user_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_raw_right_changes")),
+    )
+
+    with op.batch_alter_table("users", schema=None) as batch_op:
+        batch_op.add_column(
+            sa.Column(
+                "reads_raw",
+                sa.Boolean(),
+                nullable=False,
+                server_default=sa.false(),
+                comment="may read what customers typed, before redaction",
+            )
+        )
+
     with op.batch_alter_table("complaints", schema=None) as batch_op:
         batch_op.add_column(
             sa.Column(
@@ -278,9 +323,18 @@ def downgrade() -> None:
     for table, columns in (
         ("statements", ("kept_out", "language")),
         ("refines", ("changes",)),
+        ("users", ("reads_raw",)),
         ("complaints", ("map_y", "map_x", "neighbours", "stability", "cohesion", "kept")),
     ):
         for column in columns:
             op.drop_column(table, column)
-    for table in ("searches", "corrected_statements", "corrections", "drafts", "spikes"):
+    for table in (
+        "raw_right_changes",
+        "raw_readings",
+        "searches",
+        "corrected_statements",
+        "corrections",
+        "drafts",
+        "spikes",
+    ):
         op.drop_table(table)

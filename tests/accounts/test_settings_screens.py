@@ -121,3 +121,44 @@ def test_a_forgotten_password_is_replaced_by_one_that_works_once(
     assert cast.omar.must_change_password
     assert theirs.get("/").status_code == 302
     assert theirs.post("/sign-in", data={"email": cast.omar.email, "password": PASSWORD}).status_code == 400
+
+
+def test_an_admin_gives_the_right_to_read_originals_and_takes_it_away(
+    client: FlaskClient, cast: Cast, session: Session
+) -> None:
+    sign_in(client, cast.ada)
+    path = f"/settings/people/{cast.vera.id}/originals"
+    page = words(client.get("/settings/people"))
+    assert "kept encrypted for 30 days and then destroyed" in page
+    assert "you have it only if you give it to yourself" in page
+    assert "Reads them" not in page
+    page = words(client.post(path, data={"given": "yes"}, follow_redirects=True))
+    assert "Vera may read original texts now. Each reading asks for a reason and is logged." in page
+    assert "Reads them Take away the right to read originals from Vera" in page
+    again(session, cast.vera)
+    assert cast.vera.reads_raw
+    page = words(client.post(path, data={"given": "no"}, follow_redirects=True))
+    assert "Vera can no longer read original texts." in page
+    again(session, cast.vera)
+    assert not cast.vera.reads_raw
+
+
+def test_an_admin_may_take_the_right_too_and_the_log_says_so(client: FlaskClient, cast: Cast) -> None:
+    sign_in(client, cast.ada)
+    client.post(f"/settings/people/{cast.ada.id}/originals", data={"given": "yes"})
+    assert "Ada gave it to themselves" in words(client.get("/settings/raw-readings"))
+
+
+def test_the_right_is_given_by_admins_only_and_to_people_who_can_sign_in(
+    app: Flask, client: FlaskClient, cast: Cast, session: Session
+) -> None:
+    lead = app.test_client()
+    sign_in(lead, cast.lena)
+    path = f"/settings/people/{cast.lena.id}/originals"
+    assert lead.post(path, data={"given": "yes"}).status_code == 403
+    sign_in(client, cast.ada)
+    client.post(f"/settings/people/{cast.lena.id}/active", data={"active": "no"})
+    assert "Lena cannot sign in" in words(client.post(path, data={"given": "yes"}, follow_redirects=True))
+    assert client.post("/settings/people/999999/originals", data={"given": "yes"}).status_code == 404
+    again(session, cast.lena)
+    assert not cast.lena.reads_raw
