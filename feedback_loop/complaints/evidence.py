@@ -3,7 +3,7 @@ refines that found it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,8 +125,8 @@ def picked(session: Session, ids: Sequence[int]) -> list[Statement]:
         .options(joinedload(Statement.complaint))
         .where(Statement.id.in_(ids), Statement.kind == StatementKind.PROBLEM)
     ).all()
-    by_id = {row.id: row for row in rows}
-    return [by_id[id] for id in ids if id in by_id]
+    found = {row.id: row for row in rows}
+    return [found[id] for id in ids if id in found]
 
 
 def possible_targets(session: Session, but_not: int | None) -> Sequence[Complaint]:
@@ -185,6 +185,11 @@ def named_in(session: Session, changes: Mapping[str, Any]) -> dict[int, Complain
     ids |= {id for gone, into in changes.get("merged", []) for id in (gone, into)}
     ids |= {id for id, _old, _new in changes.get("renamed", [])}
     ids |= {id for one, two, _count in changes.get("moved", []) for id in (one, two)}
+    return by_id(session, ids)
+
+
+def by_id(session: Session, ids: Iterable[int]) -> dict[int, Complaint]:
+    """Complaints by their id; those that are unknown left out."""
     rows = session.scalars(select(Complaint).where(Complaint.id.in_(sorted(ids)))).all()
     return {row.id: row for row in rows}
 

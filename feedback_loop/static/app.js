@@ -56,8 +56,9 @@ if (dialog) {
   document.addEventListener("keydown", pressed);
 }
 
-// Ticking: how many are ticked, and all at once. A search result may bring its boxes later.
+// Ticking: how many are ticked, and all that are in sight at once. A search result may bring its boxes later.
 const boxes = () => [...document.querySelectorAll('input[form="pick"][name="ids"]')];
+const inSight = () => boxes().filter((box) => box.getClientRects().length);
 
 function ticking() {
   const all = document.getElementById("tick-all");
@@ -66,14 +67,16 @@ function ticking() {
   const words = document.getElementById("ticked");
   words.dataset.hint ??= words.textContent;
   words.textContent = ticked ? `${ticked} ticked.` : words.dataset.hint;
-  all.hidden = boxes().length < 2;
-  all.textContent = ticked === boxes().length ? "Untick all" : "Tick all";
+  const every = inSight();
+  all.hidden = every.length < 2;
+  all.textContent = every.every((box) => box.checked) ? "Untick all" : "Tick all";
 }
 
 document.addEventListener("change", ticking);
+document.addEventListener("toggle", ticking, true);
 document.addEventListener("click", (event) => {
   if (event.target.id !== "tick-all") return;
-  const every = boxes();
+  const every = inSight();
   const tick = every.some((box) => !box.checked);
   for (const box of every) box.checked = tick;
   ticking();

@@ -308,6 +308,9 @@ def test_pages_of_corrections_send_few_queries(
     sign_in(client, cast.lena)
     for complaint in complaints[1:11]:
         client.post(f"/complaints/{complaint.id}/corrections", data={"kind": "rename", "name": f"New {complaint.id}"})
+    with counted(engine) as sent:
+        assert client.get("/complaints/draft").status_code == 200
+    assert len(sent) <= 12, "\n".join(sent)
     client.post("/complaints/draft/apply", data={})
     with counted(engine) as sent:
         assert client.get("/complaints/corrections").status_code == 200

@@ -405,6 +405,19 @@ def test_results_can_be_narrowed_to_one_place(asked: Said, client: FlaskClient) 
     assert "The zip of my rucksack broke" in page
 
 
+def test_leads_tick_what_was_found_and_others_only_read(asked: Said, client: FlaskClient) -> None:
+    one, praise = asked.say("The zip broke"), asked.say("The zip is great", kind="praise")
+    search = asked.ask("zip broke")
+    pipeline.search(asked.context)
+    assert 'name="ids"' not in client.get(f"/complaints/search/{search}").text
+    sign_in(client, asked.cast.lena)
+    for headers in ({}, {"HX-Request": "true"}):
+        page = client.get(f"/complaints/search/{search}", headers=headers).text
+        assert f'name="ids" value="{one.id}" form="pick"' in page
+        assert f'value="{praise.id}" form="pick"' not in page, "only problems belong to complaints"
+        assert page.count('id="pick"') == 1
+
+
 def test_what_is_only_somewhat_close_stands_apart(asked: Said, client: FlaskClient) -> None:
     asked.say("The zip broke")
     asked.say("The driver dropped the flowers behind the house, the garden gate broke and it rained")
