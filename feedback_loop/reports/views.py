@@ -34,6 +34,7 @@ from feedback_loop.followups import queries as followup_queries
 from feedback_loop.followups.service import deadline
 from feedback_loop.reports import queries
 from feedback_loop.reports.queries import ComplaintFilter
+from feedback_loop.responses.queries import with_original
 from feedback_loop.responses.service import find_customer, invite
 from feedback_loop.surveys.forms import InvitationForm
 from feedback_loop.surveys.models import Survey
@@ -201,7 +202,10 @@ def survey_page(found: Survey, form: InvitationForm, status: int = 200) -> Reply
     """The page of one survey."""
     counts = queries.surveys(session(), found)[0]
     page = queries.answers(session(), counts, page_number())
-    return render_template("surveys/survey.html", counts=counts, survey=found, page=page, form=form), status
+    originals = with_original(session(), page.rows, utc_now()) if current_user.reads_raw else set()
+    return render_template(
+        "surveys/survey.html", counts=counts, survey=found, page=page, originals=originals, form=form
+    ), status
 
 
 @bp.get("/surveys/<slug>")
