@@ -160,7 +160,9 @@ def measure_assigning(url: str, texts: list[str]) -> dict[str, Any]:
         embedding.append(alone())
         with sessions.begin() as session:  # so that the next turn embeds again
             session.execute(
-                update(Vector).where(Vector.text_hash.not_like("000000%")).values(model=f"forgotten {turn}")
+                update(Vector)
+                .where(Vector.model == embedder.name, Vector.text_hash.not_like("000000%"))
+                .values(model=f"forgotten {turn}")
             )
     engine.dispose()
     return {"texts": len(texts), "pieces": len(pieces), "embedding": embedding, "whole": spent}

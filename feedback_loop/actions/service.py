@@ -125,7 +125,7 @@ def goes_on_in(session: Session, item: ActionItem) -> ActionItem:
     complaint = surviving(session, item.complaint)
     if complaint.id == item.complaint_id:
         return item
-    other = session.scalar(select(ActionItem).where(ActionItem.complaint_id == complaint.id).with_for_update())
+    other = session.scalar(select(ActionItem).where(ActionItem.complaint_id == complaint.id))
     return other or item
 
 

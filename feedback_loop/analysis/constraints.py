@@ -22,7 +22,7 @@ class Constraints:
     """Corrections that hold in every refine.
 
     ``fixed`` (n,) bool: rows a person placed. They stay in the complaint they have, or in none.
-    ``held``: complaints none of whose rows leaves for a new group: merged into by a person, split off, pinned,
+    ``held``: complaints none of whose rows leaves for a new group: merged into by a person, split off,
     dismissed. A row may still drift to another known complaint.
     ``kept``: complaints somebody is working on. They never end up empty: if a grouping leaves one without a row, its
     rows stay where they were.

@@ -188,11 +188,13 @@ class Rules:
         held: Whose statements found no new complaint: merged into, split off, dismissed.
         kept: That are never emptied: taken on, named, split, kept apart, dismissed.
         apart: Pairs between which nothing moves.
+        dismissed: Whose statements stay there.
     """
 
     held: frozenset[int]
     kept: frozenset[int]
     apart: frozenset[tuple[int, int]]
+    dismissed: frozenset[int]
 
 
 def rules(corrections: Iterable[Correction], dismissed: set[int], taken_on: set[int], into: dict[int, int]) -> Rules:
@@ -218,7 +220,7 @@ def rules(corrections: Iterable[Correction], dismissed: set[int], taken_on: set[
         elif each.kind == CorrectionKind.APART and own != other:
             kept |= {own, other}
             apart.add(pair(own, other))
-    return Rules(frozenset(held - {0}), frozenset(kept - {0}), frozenset(apart))
+    return Rules(frozenset(held - {0}), frozenset(kept - {0}), frozenset(apart), frozenset(dismissed))
 
 
 def read_rules(session: Session) -> Rules:

@@ -125,7 +125,15 @@ class Statement(Base):
             sqlite_where=text("placed = 'person'"),
             postgresql_where=text("placed = 'person'"),
         ),
+        Index(
+            "ix_statements_kept_out",
+            "vector_id",
+            sqlite_where=text("kept_out"),
+            postgresql_where=text("kept_out"),
+        ),
         Index("ix_statements_said_at", "said_at"),
+        # SQLite would give the id of a deleted statement to the next one, and with it what people decided about it.
+        {"sqlite_autoincrement": True},
     )
 
     id: Mapped[pk]

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from feedback_loop.actions.models import ActionItem, Closure, Status
 from feedback_loop.actions.service import goes_on_in, latest_closure, note, reopen, verify
 from feedback_loop.analysis.redaction import redact
+from feedback_loop.complaints.models import ComplaintState
 from feedback_loop.followups.models import Fixed, FollowUp, Verdict, VerdictKind
 from feedback_loop.followups.queries import answer_of, tally, verdict_of
 from feedback_loop.followups.verdict import decide
@@ -21,6 +22,20 @@ def closure_of(session: Session, notification: Notification) -> Closure | None:
     """The closing a notification is about, or None if it is about something else."""
     kind, _, number = notification.event.partition(":")
     return session.get(Closure, int(number)) if kind == "closure" else None
+
+
+def lock_item(session: Session, closure: Closure) -> ActionItem:
+    """The item of a closing, locked together with the one at which its work goes on, always in the same order."""
+    item = session.get_one(ActionItem, closure.action_item_id)
+    ids = {item.id, goes_on_in(session, item).id}
+    session.scalars(
+        select(ActionItem)
+        .where(ActionItem.id.in_(ids))
+        .order_by(ActionItem.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).all()
+    return item
 
 
 def record(
@@ -35,7 +50,7 @@ def record(
     if closure is None:
         raise ValueError("This message asks no question.")
     # Answers to one closing queue here, so that each verdict sees all answers before it.
-    item = session.scalars(select(ActionItem).where(ActionItem.id == closure.action_item_id).with_for_update()).one()
+    item = lock_item(session, closure)
     follow_up = answer_of(session, notification)
     if follow_up is None:
         follow_up = FollowUp(
@@ -79,20 +94,24 @@ def draw_verdict(session: Session, closure: Closure, item: ActionItem, now: date
     if decision.kind == VerdictKind.VERIFIED:
         verify(session, item, decision.reason, now)
     elif decision.kind == VerdictKind.NOT_FIXED:
-        reopen(session, item, decision.reason, None, now)
-        hand_on(session, item, decision.reason, now)
+        open_again(session, item, decision.reason, now)
     session.flush()
 
 
-def hand_on(session: Session, item: ActionItem, reason: str, now: datetime) -> None:
-    """Where a complaint that is not fixed was merged into another, its action item learns it, and opens if closed."""
+def open_again(session: Session, item: ActionItem, reason: str, now: datetime) -> None:
+    """What is not fixed opens again: the item itself, or the one at which its work goes on since a merge.
+
+    What was dismissed as not a complaint stays closed; its history says what customers answered.
+    """
     other = goes_on_in(session, item)
-    if other.id == item.id:
-        return
-    if other.status in (Status.CLOSED, Status.VERIFIED):
-        reopen(session, other, f"{item.complaint.number}, merged into this, is not fixed. {reason}", None, now)
+    if other.id != item.id:
+        reason = f"{item.complaint.number}, merged into this, is not fixed. {reason}"
+        note(session, item, "comment", f"Not fixed; the work goes on at {other.complaint.number}.", None, now)
+    lives = other.complaint.state == ComplaintState.ACTIVE
+    if lives and other.status in (Status.CLOSED, Status.VERIFIED):
+        reopen(session, other, reason, None, now)
     else:
-        note(session, other, "comment", f"{item.complaint.number}, merged into this, is not fixed. {reason}", None, now)
+        note(session, other, "comment", reason, None, now)
 
 
 def deadline(closure: Closure, settings: Settings) -> datetime:
@@ -100,29 +119,27 @@ def deadline(closure: Closure, settings: Settings) -> datetime:
     return closure.closed_at + timedelta(days=settings.follow_up_days, minutes=settings.hold_minutes)
 
 
-def draw_due_verdicts(session: Session, now: datetime, settings: Settings, limit: int = 200) -> int:
-    """Draw the verdicts whose time is over.
-
-    Returns:
-        How many closings were looked at.
-    """
+def due_for_verdict(session: Session, now: datetime, settings: Settings, limit: int = 200) -> list[int]:
+    """Closings whose time is over and that have no verdict, the oldest first."""
     over = now - timedelta(days=settings.follow_up_days, minutes=settings.hold_minutes)
-    closures = session.scalars(
-        select(Closure)
-        .join(ActionItem, ActionItem.id == Closure.action_item_id)
-        .outerjoin(Verdict, Verdict.closure_id == Closure.id)
-        .where(
-            Verdict.id.is_(None),
-            Closure.withdrawn_at.is_(None),
-            Closure.closed_at <= over,
-            ActionItem.status == Status.CLOSED,
+    return list(
+        session.scalars(
+            select(Closure.id)
+            .join(ActionItem, ActionItem.id == Closure.action_item_id)
+            .outerjoin(Verdict, Verdict.closure_id == Closure.id)
+            .where(
+                Verdict.id.is_(None),
+                Closure.withdrawn_at.is_(None),
+                Closure.closed_at <= over,
+                ActionItem.status == Status.CLOSED,
+            )
+            .order_by(Closure.id)
+            .limit(limit)
         )
-        .order_by(Closure.id)
-        .limit(limit)
-    ).all()
-    for closure in closures:
-        item = session.scalars(
-            select(ActionItem).where(ActionItem.id == closure.action_item_id).with_for_update()
-        ).one()
-        draw_verdict(session, closure, item, now, settings)
-    return len(closures)
+    )
+
+
+def draw_due_verdict(session: Session, closure_id: int, now: datetime, settings: Settings) -> None:
+    """Draw the verdict of one closing whose time is over. One a transaction: each locks its items."""
+    closure = session.get_one(Closure, closure_id)
+    draw_verdict(session, closure, lock_item(session, closure), now, settings)

@@ -152,7 +152,7 @@ def prolonged(
             try:
                 with sessions.begin() as session:
                     take_lease(session, name, clock(), lease)
-            except SQLAlchemyError:
+            except (SQLAlchemyError, TimeoutError):
                 log.exception("The right “%s” could not be prolonged.", name)
 
     thread = threading.Thread(target=prolong, name=f"prolongs {name}", daemon=True)

@@ -6,6 +6,8 @@ Follows: 0001
 
 from __future__ import annotations
 
+import re
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -17,7 +19,28 @@ branch_labels = None
 depends_on = None
 
 
+def never_give_ids_again() -> None:
+    """On SQLite, make the table of statements anew with AUTOINCREMENT: ids of deleted statements were used again."""
+    connection = op.get_bind()
+    if connection.dialect.name != "sqlite":
+        return
+    read = sa.text("SELECT sql FROM sqlite_master WHERE tbl_name = 'statements' AND type = :type AND sql IS NOT NULL")
+    (table,) = connection.scalars(read, {"type": "table"}).all()
+    indexes = connection.scalars(read, {"type": "index"}).all()
+    table = table.replace("CREATE TABLE statements", "CREATE TABLE statements_anew")
+    table = re.sub(r"\bid INTEGER NOT NULL", "id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT", table, count=1)
+    table, found = re.subn(r",\s*CONSTRAINT pk_statements PRIMARY KEY \(id\)", "", table)
+    assert found == 1, "the table of statements is not what revision 0001 made"
+    op.execute(table)
+    op.execute("INSERT INTO statements_anew SELECT * FROM statements")
+    op.execute("DROP TABLE statements")
+    op.execute("ALTER TABLE statements_anew RENAME TO statements")
+    for index in indexes:
+        op.execute(index)
+
+
 def upgrade() -> None:
+    never_give_ids_again()
     op.create_table(
         "spikes",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -235,80 +258,92 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_raw_right_changes")),
     )
 
-    with op.batch_alter_table("users", schema=None) as batch_op:
-        batch_op.add_column(
-            sa.Column(
-                "reads_raw",
-                sa.Boolean(),
-                nullable=False,
-                server_default=sa.false(),
-                comment="may read what customers typed, before redaction",
-            )
-        )
+    # Not in batches: these would make the tables anew, without what reflection does not see (AUTOINCREMENT, CHECKs).
+    op.add_column(
+        "users",
+        sa.Column(
+            "reads_raw",
+            sa.Boolean(),
+            nullable=False,
+            server_default=sa.false(),
+            comment="may read what customers typed, before redaction",
+        ),
+    )
 
-    with op.batch_alter_table("complaints", schema=None) as batch_op:
-        batch_op.add_column(
-            sa.Column(
-                "kept",
-                sa.Boolean(),
-                nullable=False,
-                server_default=sa.false(),
-                comment="somebody answers for it, so no refine may empty it",
-            )
-        )
-        batch_op.add_column(
-            sa.Column(
-                "cohesion", sa.Double(), nullable=True, comment="mean cosine of its statements to their mean, 0 to 1"
-            )
-        )
-        batch_op.add_column(
-            sa.Column("stability", sa.Double(), nullable=True, comment="share of its statements that it kept, 0 to 1")
-        )
-        batch_op.add_column(
-            sa.Column(
-                "neighbours", sa.JSON(), nullable=False, server_default="[]", comment="[complaint, cosine], nearest"
-            )
-        )
-        batch_op.add_column(
-            sa.Column("map_x", sa.Double(), nullable=True, comment="place on the map of complaints, 0 to 1")
-        )
-        batch_op.add_column(sa.Column("map_y", sa.Double(), nullable=True))
+    op.add_column(
+        "complaints",
+        sa.Column(
+            "kept",
+            sa.Boolean(),
+            nullable=False,
+            server_default=sa.false(),
+            comment="somebody answers for it, so no refine may empty it",
+        ),
+    )
+    op.add_column(
+        "complaints",
+        sa.Column(
+            "cohesion", sa.Double(), nullable=True, comment="mean cosine of its statements to their mean, 0 to 1"
+        ),
+    )
+    op.add_column(
+        "complaints",
+        sa.Column("stability", sa.Double(), nullable=True, comment="share of its statements that it kept, 0 to 1"),
+    )
+    op.add_column(
+        "complaints",
+        sa.Column("neighbours", sa.JSON(), nullable=False, server_default="[]", comment="[complaint, cosine], nearest"),
+    )
+    op.add_column(
+        "complaints", sa.Column("map_x", sa.Double(), nullable=True, comment="place on the map of complaints, 0 to 1")
+    )
+    op.add_column("complaints", sa.Column("map_y", sa.Double(), nullable=True))
 
-    with op.batch_alter_table("refines", schema=None) as batch_op:
-        batch_op.add_column(
-            sa.Column(
-                "changes",
-                sa.JSON(),
-                nullable=False,
-                server_default="{}",
-                comment="complaints found, merged and renamed, and who moved where",
-            )
-        )
+    op.add_column(
+        "refines",
+        sa.Column(
+            "changes",
+            sa.JSON(),
+            nullable=False,
+            server_default="{}",
+            comment="complaints found, merged and renamed, and who moved where",
+        ),
+    )
 
-    with op.batch_alter_table("statements", schema=None) as batch_op:
-        batch_op.add_column(
-            sa.Column("language", sa.String(length=8), nullable=True, comment="ISO 639, empty where it cannot be told")
-        )
-        batch_op.add_column(
-            sa.Column(
-                "kept_out",
-                sa.Boolean(),
-                nullable=False,
-                server_default=sa.false(),
-                comment="a person decided that it belongs nowhere",
-            )
-        )
+    op.add_column(
+        "statements",
+        sa.Column("language", sa.String(length=8), nullable=True, comment="ISO 639, empty where it cannot be told"),
+    )
+    op.add_column(
+        "statements",
+        sa.Column(
+            "kept_out",
+            sa.Boolean(),
+            nullable=False,
+            server_default=sa.false(),
+            comment="a person decided that it belongs nowhere",
+        ),
+    )
 
-        batch_op.create_index(
-            "ix_statements_by_person",
-            ["complaint_id"],
-            unique=False,
-            sqlite_where=sa.text("placed = 'person'"),
-            postgresql_where=sa.text("placed = 'person'"),
-        )
+    op.create_index(
+        "ix_statements_by_person",
+        "statements",
+        ["complaint_id"],
+        unique=False,
+        sqlite_where=sa.text("placed = 'person'"),
+        postgresql_where=sa.text("placed = 'person'"),
+    )
 
-    with op.batch_alter_table("vectors", schema=None) as batch_op:
-        batch_op.create_index("ix_vectors_model", ["model"], unique=False)
+    op.create_index(
+        "ix_statements_kept_out",
+        "statements",
+        ["vector_id"],
+        unique=False,
+        sqlite_where=sa.text("kept_out"),
+        postgresql_where=sa.text("kept_out"),
+    )
+
+    op.create_index("ix_vectors_model", "vectors", ["model"], unique=False)
 
     # Somebody answers already for what was taken on before this column was there.
     op.execute(
@@ -319,6 +354,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_index("ix_vectors_model", "vectors")
+    op.drop_index("ix_statements_kept_out", "statements")
     op.drop_index("ix_statements_by_person", "statements")
     for table, columns in (
         ("statements", ("kept_out", "language")),

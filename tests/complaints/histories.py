@@ -24,6 +24,7 @@ from feedback_loop.complaints.models import (
     CorrectionKind,
     Draft,
     DraftState,
+    Placed,
     Statement,
     StatementKind,
 )
@@ -150,7 +151,10 @@ class History:
             select(CorrectedStatement.statement_id).where(CorrectedStatement.correction_id == correction.id)
         ).all()
         for id in rows:
-            place = session.get_one(Statement, id).complaint_id
+            said = session.get_one(Statement, id)
+            if said.placed != Placed.PERSON and not said.kept_out:
+                continue  # a part that came to the complaint of its whole
+            place = said.complaint_id
             self.expected.setdefault(id, []).append((correction.id, place))
 
     def undo(self, one: int) -> None:

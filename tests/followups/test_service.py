@@ -5,15 +5,23 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from feedback_loop.actions.models import ActionEvent, ActionItem, Closure, Status
 from feedback_loop.actions.service import reopen
 from feedback_loop.followups.models import Fixed, FollowUp, Verdict, VerdictKind
 from feedback_loop.followups.queries import answers_to, tally
-from feedback_loop.followups.service import draw_due_verdicts, record
+from feedback_loop.followups.service import draw_due_verdict, due_for_verdict, record
 from feedback_loop.notifications.models import Notification
 from feedback_loop.settings import Settings
 from tests.factories import Cast, Make
+
+
+def draw_due(session: Session, now: datetime, settings: Settings) -> int:
+    due = due_for_verdict(session, now, settings)
+    for closure_id in due:
+        draw_due_verdict(session, closure_id, now, settings)
+    return len(due)
 
 
 def closed(make: Make, cast: Cast, people: int) -> tuple[ActionItem, Closure, list[Notification]]:
@@ -94,14 +102,14 @@ def test_the_verdict_is_drawn_when_the_time_to_answer_is_over(
 ) -> None:
     item, _, told = closed(make, cast, 12)
     record(make.session, told[0], Fixed.YES, "", now, settings)
-    assert draw_due_verdicts(make.session, now + timedelta(days=13), settings) == 0
-    assert draw_due_verdicts(make.session, now + timedelta(days=15), settings) == 1
+    assert draw_due(make.session, now + timedelta(days=13), settings) == 0
+    assert draw_due(make.session, now + timedelta(days=15), settings) == 1
     assert item.status == Status.VERIFIED
-    assert draw_due_verdicts(make.session, now + timedelta(days=16), settings) == 0
+    assert draw_due(make.session, now + timedelta(days=16), settings) == 0
 
 
 def test_silence_is_not_success(make: Make, cast: Cast, settings: Settings, now: datetime) -> None:
     item, _, _ = closed(make, cast, 12)
-    draw_due_verdicts(make.session, now + timedelta(days=15), settings)
+    draw_due(make.session, now + timedelta(days=15), settings)
     assert item.status == Status.CLOSED
     assert make.session.scalars(select(Verdict)).one().kind == VerdictKind.UNVERIFIED

@@ -65,6 +65,36 @@ def test_migrations_run_from_empty_and_may_be_repeated_and_undone(tmp_path: Path
     engine.dispose()
 
 
+def test_statements_of_the_first_release_keep_their_ids_and_these_are_never_given_again(tmp_path: Path) -> None:
+    engine = make_engine(f"sqlite:///{tmp_path / 'old.db'}")
+    migrate(engine, "0001")
+    moment = "'2026-10-12 09:30:00'"
+    with engine.begin() as connection:
+        for sql in (
+            "INSERT INTO surveys (id, slug, name, question, scale, prompt_low, prompt_high, thanks, state, created_at) "
+            f"VALUES (1, 'a', 'A', '', 'text', '', '', '', 'open', {moment})",
+            "INSERT INTO answers (id, survey_id, redactions, context, answered_at, received_at, revision, attempts, "
+            f"fence) VALUES (1, 1, '[]', '{{}}', {moment}, {moment}, 1, 0, 0)",
+            "INSERT INTO statements (id, answer_id, position, role, kind, text, said_at, reason, is_exemplar) "
+            f"VALUES (7, 1, 0, 'main', 'problem', 'Wet', {moment}, '', 0)",
+        ):
+            connection.exec_driver_sql(sql)
+    migrate(engine)
+    with engine.begin() as connection:
+        assert connection.exec_driver_sql("SELECT id, text, kept_out FROM statements").all() == [(7, "Wet", 0)]
+        connection.exec_driver_sql("DELETE FROM statements")
+        connection.exec_driver_sql(
+            "INSERT INTO statements (answer_id, position, role, kind, text, said_at, reason, is_exemplar, kept_out) "
+            f"VALUES (1, 0, 'main', 'problem', 'Late', {moment}, '', 0, 0)"
+        )
+        assert connection.exec_driver_sql("SELECT id FROM statements").scalar() == 8
+        for table, law in (("statements", "ck_statements_main_is_first"), ("complaints", "merged_says_into_what")):
+            made = connection.exec_driver_sql(f"SELECT sql FROM sqlite_master WHERE name = '{table}'").scalar() or ""
+            assert "AUTOINCREMENT" in made, f"{table} would give ids again"
+            assert law in made, f"{table} has lost its CHECKs"
+    engine.dispose()
+
+
 def test_every_setting_is_documented() -> None:
     text = (ROOT / "docs" / "operating.md").read_text()
     missing = [name for name in load_config().SETTINGS if f"`{name}`" not in text]

@@ -32,7 +32,7 @@ from feedback_loop.complaints.models import (
     Vector,
 )
 from feedback_loop.complaints.service.corrections import CORRECTING
-from feedback_loop.complaints.service.counts import Change, count_changes
+from feedback_loop.complaints.service.counts import Change, count_changes, date_again
 from feedback_loop.db import Sessions
 from feedback_loop.jobs.claims import Claim, all_still_ours, claim, queue
 from feedback_loop.responses.models import Answer
@@ -159,17 +159,34 @@ def write_statements(
     if not ours:
         return 0
     session.execute(update(Answer), [{"id": id, "analysed_at": now, "claimed_until": None} for id in sorted(ours)])
+    into = merged_into(session)
+    decided = decided_by_people(session, vector_ids.values(), into)
     old = session.execute(
-        select(Statement.id, Statement.complaint_id, Answer.customer_id)
+        select(
+            Statement.id,
+            Statement.answer_id,
+            Statement.position,
+            Statement.kind,
+            Statement.vector_id,
+            Statement.text,
+            Statement.complaint_id,
+            Answer.customer_id,
+        )
         .join(Answer, Answer.id == Statement.answer_id)
         .where(Statement.answer_id.in_(ours))
     ).all()
-    into = merged_into(session)
-    decided = decided_by_people(session, vector_ids.values(), into)
-    session.execute(delete(Statement).where(Statement.answer_id.in_(ours)))
+    # An answer sent again with the same words keeps its statements, and with them what people decided about these.
+    said = {(row.answer_id, row.position, row.kind, row.vector_id, row.text): row.id for row in old}
+    same = {piece: said.get(identity(piece, vector_ids)) for piece in pieces if piece.answer_id in ours}
+    stays = {id for id in same.values() if id is not None}
+    old = [row for row in old if row.id not in stays]
+    session.execute(delete(Statement).where(Statement.id.in_([row.id for row in old])))
+    if stays:
+        moments = [{"id": id, "said_at": piece.said_at} for piece, id in same.items() if id is not None]
+        session.execute(update(Statement), moments)
     rows: list[dict[str, Any]] = []
     for piece in pieces:
-        if piece.answer_id not in ours:
+        if piece.answer_id not in ours or same[piece] is not None:
             continue
         found = placed.get(piece)
         home = end_of(found.complaint_id, into) if found and found.complaint_id else None
@@ -200,7 +217,14 @@ def write_statements(
         ids = session.scalars(insert(Statement).returning(Statement.id, sort_by_parameter_order=True), rows).all()
         changes += [Change(id, None, row["complaint_id"]) for id, row in zip(ids, rows, strict=True)]
     count_changes(session, changes)
+    homes = session.scalars(select(Statement.complaint_id).where(Statement.id.in_(stays)).distinct())
+    date_again(session, [home for home in homes if home is not None])
     return len(ours)
+
+
+def identity(piece: Piece, vector_ids: dict[Piece, int]) -> tuple[int, int, StatementKind, int | None, str]:
+    """What makes a piece the statement it was before."""
+    return piece.answer_id, piece.position, piece.kind, vector_ids.get(piece), piece.text
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, case, func, insert, literal, null, or_, select, update
@@ -37,6 +37,7 @@ from feedback_loop.complaints.models import (
     Placed,
     Statement,
     StatementKind,
+    StatementRole,
 )
 from feedback_loop.complaints.service.counts import count_again
 from feedback_loop.jobs.claims import queue
@@ -86,6 +87,8 @@ def add(session: Session, wanted: Wanted, by: User, now: datetime) -> Correction
     if draft is None:
         draft = Draft(by=by, created_at=now)
         session.add(draft)
+    else:
+        hold(session, draft)
     if len(draft.corrections) >= MOST_IN_A_DRAFT:
         raise CannotCorrect(f"A draft holds at most {MOST_IN_A_DRAFT} corrections. Apply it first.")
     before = [wanted_of(each) for each in draft.corrections]
@@ -93,6 +96,8 @@ def add(session: Session, wanted: Wanted, by: User, now: datetime) -> Correction
     for each in before:
         imagine(each, world)
     if problem := refusal(wanted, world):
+        raise CannotCorrect(problem)
+    if problem := leaves_nothing(session, wanted, world):
         raise CannotCorrect(problem)
     correction = Correction(
         draft=draft,
@@ -115,8 +120,7 @@ def take_back(session: Session, correction: Correction) -> None:
         CannotCorrect: It is applied already.
     """
     draft = correction.draft
-    if draft.state != DraftState.OPEN:
-        raise CannotCorrect("This is applied already. Undo it instead.")
+    hold(session, draft)
     draft.corrections.remove(correction)
     session.flush()
     if not draft.corrections:
@@ -124,8 +128,29 @@ def take_back(session: Session, correction: Correction) -> None:
         session.flush()
 
 
+def hold(session: Session, draft: Draft) -> None:
+    """Keep a draft from being applied, changed or thrown away in another tab until this transaction ends.
+
+    Raises:
+        CannotCorrect: That has happened already.
+    """
+    found = session.scalar(
+        select(Draft)
+        .where(Draft.id == draft.id, Draft.state == DraftState.OPEN)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    if found is None:
+        raise CannotCorrect("This draft has been applied or discarded meanwhile. What is applied can be undone.")
+
+
 def discard(session: Session, draft: Draft) -> None:
-    """Throw a draft away. Nothing was changed by it."""
+    """Throw a draft away. Nothing was changed by it.
+
+    Raises:
+        CannotCorrect: It has been applied meanwhile.
+    """
+    hold(session, draft)
     session.delete(draft)
     session.flush()
 
@@ -155,10 +180,11 @@ def picture(session: Session, wanted: Iterable[Wanted]) -> World:
         )
     }
     ids |= {home for home in homes.values() if home is not None}
-    names = [each.name.strip().casefold() for each in wanted if each.name.strip()]
-    complaints = session.scalars(
-        select(Complaint).where(or_(Complaint.id.in_(ids), func.lower(Complaint.name).in_(names)))
-    ).all()
+    if any(each.name.strip() for each in wanted):  # compared here: SQLite knows capitals of English letters only
+        wanted_names = {each.name.strip().casefold() for each in wanted}
+        named = session.execute(select(Complaint.id, Complaint.name).where(Complaint.state == ComplaintState.ACTIVE))
+        ids |= {row.id for row in named if row.name.casefold() in wanted_names}
+    complaints = session.scalars(select(Complaint).where(Complaint.id.in_(ids))).all()
     into = merged_into(session)
     apart = set()
     for one, two in session.execute(
@@ -181,13 +207,25 @@ def picture(session: Session, wanted: Iterable[Wanted]) -> World:
     )
 
 
+def leaves_nothing(session: Session, wanted: Wanted, world: World) -> str:
+    """Why a split is none: with those of the same words, all statements would go. "" when some stay."""
+    if wanted.kind != CorrectionKind.SPLIT or wanted.complaint_id is None:
+        return ""
+    own = world.complaints[wanted.complaint_id]
+    draft = Correction(kind=wanted.kind, complaint_id=own.id, statement_ids=list(wanted.statement_ids))
+    going = session.scalar(select(func.count()).select_from(Statement).where(touched(draft))) or 0
+    if going < own.statements:
+        return ""
+    return f"With those of the same words, these are all statements of {own.number}. Rename it instead."
+
+
 def impacts(session: Session, draft: Draft) -> list[Impact]:
     """What each correction of a draft would change, seen with those before it. Writes nothing."""
     corrections = list(draft.corrections)
     world = picture(session, [wanted_of(each) for each in corrections])
     found = []
     for each in corrections:
-        problem = refusal(wanted_of(each), world)
+        problem = refusal(wanted_of(each), world) or leaves_nothing(session, wanted_of(each), world)
         if not problem:
             imagine(wanted_of(each), world)
         found.append(impact(session, each, problem))
@@ -254,17 +292,19 @@ def apply(session: Session, draft: Draft, why: str, now: datetime) -> None:
         CannotCorrect: One of them is not possible (any more); nothing was changed. Roll back.
     """
     queue(session, CORRECTING)
-    session.refresh(draft)
-    if draft.state != DraftState.OPEN:
-        raise CannotCorrect("This draft has been applied already.")
+    hold(session, draft)
+    session.refresh(draft, ["corrections"])
     if not draft.corrections:
         raise CannotCorrect("This draft is empty.")
+    # Later corrections are known by their moment, whatever the clocks of several machines say.
+    last = session.scalar(select(func.max(Draft.applied_at)))
+    now = max(now, last + timedelta(microseconds=1)) if last else now
     world = picture(session, [wanted_of(each) for each in draft.corrections])
     changed: set[int] = set()
     who = draft.by.name
     for correction in draft.corrections:
         wanted = wanted_of(correction)
-        if problem := refusal(wanted, world):
+        if problem := refusal(wanted, world) or leaves_nothing(session, wanted, world):
             raise CannotCorrect(problem)
         imagine(wanted, world)
         changed |= make(session, correction, who, now)
@@ -294,10 +334,12 @@ def make(session: Session, correction: Correction, who: str, now: datetime) -> s
     if correction.kind == CorrectionKind.MERGE:
         assert own is not None
         assert correction.other_id is not None
-        left = (Statement.complaint_id == correction.other_id) & (Statement.placed != Placed.PERSON)
-        remember(session, correction, or_(touched(correction), left))
-        place(session, correction, correction.other_id, f"{own.number} was merged into this by {who}")
+        remember(session, correction, or_(touched(correction), Statement.complaint_id == correction.other_id))
+        place(session, correction, correction.other_id, only_from=(correction.other_id,))
+        reason = f"{own.number} was merged into this by {who}"
+        place(session, correction, correction.other_id, reason, only_from=(own.id,))
         own.state, own.merged_into_id = ComplaintState.MERGED, correction.other_id
+        free_parts(session, [correction.other_id])
         return {own.id, correction.other_id}
     if correction.kind == CorrectionKind.SPLIT:
         assert own is not None
@@ -319,6 +361,7 @@ def make(session: Session, correction: Correction, who: str, now: datetime) -> s
         return set()
     verb = f"Split off from C-{correction.complaint_id}" if correction.kind == CorrectionKind.SPLIT else "Moved here"
     place(session, correction, correction.other_id, f"{verb} by {who}", stands_for=True)
+    free_parts(session, [correction.other_id])
     return {id for id in homes | {correction.other_id} if id is not None}
 
 
@@ -340,7 +383,7 @@ def place(
     session: Session,
     correction: Correction,
     home: int | None,
-    reason: str,
+    reason: str = "",
     *,
     stands_for: bool = False,
     only_from: tuple[int | None] | None = None,
@@ -349,7 +392,7 @@ def place(
 
     Args:
         home: The complaint; None for none.
-        reason: In words, shown at the statement.
+        reason: In words, shown at the statement; left as it is if empty.
         stands_for: Whether new statements are compared with these from now on.
         only_from: Only those that stood in this complaint.
     """
@@ -360,14 +403,43 @@ def place(
         "complaint_id": home,
         "placed": Placed.PERSON if home is not None else null(),
         "kept_out": home is None,
-        "reason": reason[:300],
     }
+    if reason:
+        values["reason"] = reason[:300]
     if home is None:
         values |= {"confidence": null(), "is_exemplar": False}
     elif stands_for:
-        values |= {"confidence": null(), "is_exemplar": True}
+        # Whole comments only: refines choose anew among these.
+        values |= {"confidence": null(), "is_exemplar": Statement.role == StatementRole.MAIN}
     session.execute(
         update(Statement).where(Statement.id.in_(theirs)).values(values).execution_options(synchronize_session=False)
+    )
+    session.expire_all()
+
+
+def free_parts(session: Session, complaint_ids: Iterable[int | None]) -> None:
+    """A part counts only where it belongs to another complaint than its whole: free those that have come to it."""
+    whole = aliased(Statement)
+    beside = (
+        select(whole.id)
+        .where(
+            whole.answer_id == Statement.answer_id,
+            whole.role == StatementRole.MAIN,
+            whole.complaint_id == Statement.complaint_id,
+        )
+        .exists()
+    )
+    session.execute(
+        update(Statement)
+        .where(Statement.complaint_id.in_(complaint_ids), Statement.role == StatementRole.PART, beside)
+        .values(
+            complaint_id=null(),
+            placed=null(),
+            confidence=null(),
+            is_exemplar=False,
+            reason="says the same as its whole comment",
+        )
+        .execution_options(synchronize_session=False)
     )
     session.expire_all()
 
@@ -441,23 +513,37 @@ def later(session: Session, correction: Correction) -> list[Correction]:
 def stands_in_the_way(session: Session, correction: Correction) -> str:
     """Why a correction cannot be undone now; "" when it can."""
     since = later(session, correction)
-
-    def first(*kinds: CorrectionKind, on: int | None) -> Correction | None:
-        return next((each for each in since if each.kind in kinds and on in (each.complaint_id, each.other_id)), None)
-
+    own, other = correction.complaint_id, correction.other_id
     blocking: Correction | None = None
     if correction.kind == CorrectionKind.RENAME:
-        blocking = first(CorrectionKind.RENAME, CorrectionKind.MERGE, on=correction.complaint_id)
-        if blocking is not None and blocking.kind == CorrectionKind.MERGE:
-            blocking = blocking if blocking.complaint_id == correction.complaint_id else None
+        again = (each for each in since if each.kind == CorrectionKind.RENAME or gone(each, own))
+        blocking = next((each for each in again if each.complaint_id == own), None)
     elif correction.kind == CorrectionKind.MERGE:
-        blocking = next((each for each in since if gone(each, correction.other_id)), None)
+        blocking = next((each for each in since if gone(each, other)), None)
     elif correction.kind == CorrectionKind.SPLIT:
-        blocking = next((each for each in since if correction.other_id in (each.complaint_id, each.other_id)), None)
-        blocking = blocking or next((each for each in since if gone(each, correction.complaint_id)), None)
+        blocking = next((each for each in since if other in (each.complaint_id, each.other_id)), None)
+    if correction.kind in OF_STATEMENTS:
+        blocking = blocking or merge_of_home(session, correction)
     if blocking is None:
         return ""
     return f"Undo first what was done later: {sentence(blocking)}."
+
+
+def merge_of_home(session: Session, correction: Correction) -> Correction | None:
+    """The merge by a person of a complaint to which statements would go back; None if there is none."""
+    mine = (CorrectedStatement.correction_id == correction.id, ~next_after(correction).exists())
+    return session.scalar(
+        select(Correction)
+        .join(Draft, Draft.id == Correction.draft_id)
+        .where(
+            Draft.state == DraftState.APPLIED,
+            Correction.kind == CorrectionKind.MERGE,
+            Correction.undone_at.is_(None),
+            Correction.complaint_id.in_(select(CorrectedStatement.was_complaint_id).where(*mine)),
+        )
+        .order_by(Correction.id.desc())
+        .limit(1)
+    )
 
 
 def gone(correction: Correction, complaint_id: int | None) -> bool:

@@ -87,8 +87,6 @@ def count_changes(session: Session, changes: Iterable[Change]) -> None:
                 pairs[id, customer] += step
     people = count_people(session, pairs)
     table = Complaint.__table__
-    first = select(func.min(Statement.said_at)).where(Statement.complaint_id == table.c.id).scalar_subquery()
-    last = select(func.max(Statement.said_at)).where(Statement.complaint_id == table.c.id).scalar_subquery()
     session.connection().execute(
         update(table)  # type: ignore[arg-type]
         .where(table.c.id == bindparam("key"))
@@ -96,19 +94,32 @@ def count_changes(session: Session, changes: Iterable[Change]) -> None:
             statement_count=table.c.statement_count + bindparam("statements"),
             people_count=table.c.people_count + bindparam("people"),
             anonymous_count=table.c.anonymous_count + bindparam("anonymous"),
-            first_said_at=first,
-            last_said_at=last,
         ),
         [{"key": id, "statements": statements[id], "people": people[id], "anonymous": anonymous[id]} for id in touched],
     )
+    date_again(session, touched)
+
+
+def date_again(session: Session, complaint_ids: Iterable[int]) -> None:
+    """Look up when complaints were first and last heard of: the two ends of a stretch of an index."""
+    first = select(func.min(Statement.said_at)).where(Statement.complaint_id == Complaint.id).scalar_subquery()
+    last = select(func.max(Statement.said_at)).where(Statement.complaint_id == Complaint.id).scalar_subquery()
+    session.execute(
+        update(Complaint)
+        .where(Complaint.id.in_(complaint_ids))
+        .values(first_said_at=first, last_said_at=last)
+        .execution_options(synchronize_session=False)
+    )
+    session.expire_all()
 
 
 def chained(changes: Iterable[Change]) -> list[Change]:
     """One change for each statement: from where it was at first to where it is in the end."""
-    first: dict[int, Change] = {}
+    first: dict[tuple[int, bool], Change] = {}
     for each in changes:
-        before = first.get(each.statement_id)
-        first[each.statement_id] = each if before is None else replace(each, was=before.was)
+        key = each.statement_id, each.is_gone
+        before = first.get(key)
+        first[key] = each if before is None else replace(each, was=before.was)
     return list(first.values())
 
 

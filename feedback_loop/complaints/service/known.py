@@ -5,6 +5,7 @@ Only worker code imports this module: it needs the arrays of `analysis/`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,7 +72,6 @@ def read_known(session: Session, embedder: Embedder, window: int = WINDOW) -> Kn
     rows = [*session.execute(older), *session.execute(newer)]
     into = merged_into(session)
     current = np.array([end_of(row.complaint_id or 0, into) for row in rows], dtype=np.int64)
-    by_person = np.array([row.placed == Placed.PERSON or row.kept_out for row in rows], dtype=np.bool_)
     rules = read_rules(session)
     with_fixed = select(Statement.complaint_id).where(Statement.placed == Placed.PERSON).distinct()
     kept = rules.kept | {end_of(id, into) for id in session.scalars(with_fixed) if id is not None}
@@ -83,7 +83,13 @@ def read_known(session: Session, embedder: Embedder, window: int = WINDOW) -> Kn
         np.array([row.confidence or 0.0 for row in rows], dtype=np.float32),
         np.array([row.is_exemplar for row in rows], dtype=np.bool_),
         Constraints(
-            with_twins(by_person, np.array([row.vector_id for row in rows], dtype=np.int64), current),
+            decided_rows(
+                [row.vector_id for row in rows],
+                current,
+                [row.placed == Placed.PERSON or row.kept_out for row in rows],
+                by_vector(session, into),
+                rules.dismissed,
+            ),
             rules.held,
             frozenset(kept),
             rules.apart,
@@ -93,28 +99,37 @@ def read_known(session: Session, embedder: Embedder, window: int = WINDOW) -> Kn
     )
 
 
-def with_twins(
-    by_person: NDArray[np.bool_], vector: NDArray[np.int64], current: NDArray[np.int64]
+def by_vector(session: Session, into: dict[int, int]) -> set[tuple[int, int]]:
+    """Which words people put into which complaint (0: into none), also long ago: pairs of vector and complaint."""
+    placed = select(Statement.vector_id, Statement.complaint_id).where(Statement.placed == Placed.PERSON).distinct()
+    pairs = {(row.vector_id or 0, end_of(row.complaint_id or 0, into)) for row in session.execute(placed)}
+    out = session.scalars(select(Statement.vector_id).where(Statement.kept_out).distinct())
+    return pairs | {(vector_id or 0, 0) for vector_id in out}
+
+
+def decided_rows(
+    vector_ids: Sequence[int],
+    current: NDArray[np.int64],
+    by_person: Sequence[bool],
+    pairs: set[tuple[int, int]],
+    dismissed: frozenset[int],
 ) -> NDArray[np.bool_]:
-    """What a person put somewhere holds for the same words in the same place, too.
+    """Rows that stay where they are: what a person placed, the same words in the same place, and what was dismissed.
 
     Args:
-        by_person: (n,) rows that a person placed.
-        vector: (n,) equal for equal words.
+        vector_ids: n, equal for the same words.
         current: (n,) complaint of each row, 0 for none.
+        by_person: n, whether a person placed the row.
+        pairs: vector and complaint of all statements that people placed.
+        dismissed: complaints that were dismissed.
 
     Returns:
-        (n,) rows that stay where they are.
+        (n,) of bool.
     """
-    if not by_person.any():
-        return by_person
-    places = np.stack([vector, current], axis=1)
-    _, inverse = np.unique(places, axis=0, return_inverse=True)
-    inverse = inverse.ravel()
-    decided = np.zeros(int(inverse.max()) + 1, dtype=np.bool_)
-    decided[inverse[by_person]] = True
-    fixed: NDArray[np.bool_] = decided[inverse]
-    return fixed
+    places = zip(vector_ids, current.tolist(), by_person, strict=True)
+    return np.array(
+        [decided or (vector, home) in pairs or home in dismissed for vector, home, decided in places], dtype=np.bool_
+    )
 
 
 def embed_again(sessions: Sessions, embedder: Embedder) -> int:

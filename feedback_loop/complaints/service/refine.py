@@ -15,6 +15,7 @@ from feedback_loop.analysis.embedding import Embedder
 from feedback_loop.complaints.due import LEAST_STATEMENTS
 from feedback_loop.complaints.models import Refine, RefineState
 from feedback_loop.complaints.service.known import WINDOW, embed_again, read_known
+from feedback_loop.complaints.service.parts import decide_parts, read_parts
 from feedback_loop.complaints.service.writing import Overtaken, map_of, spots_of, versions, write_refine
 from feedback_loop.db import Sessions, reading
 from feedback_loop.jobs.claims import give_back, prolonged, take_lease
@@ -110,12 +111,16 @@ def attempt_refine(
     embed_again(sessions, embedder)
     with reading(sessions) as session:
         known = read_known(session, embedder, window)
+        parts = read_parts(session, known, embedder)
         places = map_of(session)
     if len(known.ids) < LEAST_STATEMENTS:
         return None
     seconds = {"read": time.perf_counter() - timer}
     found = discover(known.texts, known.vectors, known.current, embedder.thresholds, seed, report, known.constraints)
     seconds.update(found.seconds)
+    timer = time.perf_counter()
+    decided = decide_parts(known, found, parts, embedder.thresholds)
+    seconds["parts"] = time.perf_counter() - timer
     timer = time.perf_counter()
     spots = spots_of(known, found, places)
     seconds["map"] = time.perf_counter() - timer
@@ -124,7 +129,7 @@ def attempt_refine(
     with sessions.begin() as session:
         if not take_lease(session, REFINE, clock(), LEASE):
             raise RefineRunning("This refine took too long and another one has begun; nothing was changed.")
-        run = write_refine(session, known, found, embedder, spots, clock())
+        run = write_refine(session, known, found, decided, embedder, spots, clock())
         run.started_at, run.seed = started_at, seed
         seconds["write"] = time.perf_counter() - timer
         run.seconds = {name: round(value, 3) for name, value in seconds.items()}

@@ -6,7 +6,7 @@ Only worker code imports this module: it needs the arrays of `analysis/`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from importlib.metadata import version
 from typing import Any
@@ -16,11 +16,9 @@ from numpy.typing import NDArray
 from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
 
-from feedback_loop.analysis.assignment import Exemplars, place_parts
 from feedback_loop.analysis.discovery import Discovery
 from feedback_loop.analysis.embedding import Embedder, unit
 from feedback_loop.analysis.layout import layout
-from feedback_loop.complaints import vectors
 from feedback_loop.complaints.corrections import pair, stamp
 from feedback_loop.complaints.models import (
     Complaint,
@@ -29,12 +27,11 @@ from feedback_loop.complaints.models import (
     Refine,
     RefineState,
     Statement,
-    StatementRole,
-    Vector,
 )
-from feedback_loop.complaints.service.corrections import CORRECTING
-from feedback_loop.complaints.service.counts import Change, count_changes
+from feedback_loop.complaints.service.corrections import CORRECTING, free_parts
+from feedback_loop.complaints.service.counts import Change, count_again, count_changes
 from feedback_loop.complaints.service.known import Known
+from feedback_loop.complaints.service.parts import Decided
 from feedback_loop.jobs.claims import queue
 
 NAME_OVERLAP = 0.3  # below this share of common keywords the content has really moved, and the name follows
@@ -77,7 +74,13 @@ def spots_of(known: Known, found: Discovery, places: Places) -> Places:
 
 
 def write_refine(
-    session: Session, known: Known, found: Discovery, embedder: Embedder, spots: Places, now: datetime
+    session: Session,
+    known: Known,
+    found: Discovery,
+    decided: Sequence[Decided],
+    embedder: Embedder,
+    spots: Places,
+    now: datetime,
 ) -> Refine:
     """Write what a refine found. A statement that has changed its place meanwhile stays where it is.
 
@@ -85,6 +88,7 @@ def write_refine(
         session: A session that writes.
         known: The statements as they were read.
         found: Their groups.
+        decided: What was decided about parts of comments.
         embedder: Whose vectors were compared.
         spots: Where each group lies on the map.
         now: The present moment.
@@ -102,11 +106,17 @@ def write_refine(
         exemplar[rows] = True
     changes = move(session, known, found, target, exemplar)
     merged = {gone: numbers.get(into, into) for gone, into in found.absorbed.items() if into}
+    taken_on = select(Complaint.id).where(Complaint.id.in_(merged), Complaint.kept).with_for_update()
+    if session.scalars(taken_on).first() is not None:
+        raise Overtaken("Somebody took on a complaint that this refine was about to merge; nothing was changed.")
     changes += merge_absorbed(session, merged)
-    changes += look_at_parts(session, known, target, exemplar, embedder, set(numbers.values()))
+    changes += write_parts(session, known, decided, numbers)
     renamed = follow_names(session, found)
     describe(session, found, numbers, spots)
     count_changes(session, changes)
+    if merged:
+        free_parts(session, merged.values())
+        count_again(session, set(merged.values()))
     moved = (target != known.current) & (known.current != 0)
     flows = Counter(zip(known.current[moved].tolist(), target[moved].tolist(), strict=True))
     return Refine(
@@ -260,79 +270,37 @@ def reason_for(home: int, was: int, confidence: float) -> str:
     return f"Still closest to the statements here ({confidence:.2f})"
 
 
-def look_at_parts(
+def write_parts(
     session: Session,
     known: Known,
-    target: NDArray[np.int64],
-    exemplar: NDArray[np.bool_],
-    embedder: Embedder,
-    new: set[int],
+    decided: Sequence[Decided],
+    numbers: Mapping[int, int],
 ) -> list[Change]:
-    """Look again at comments in the window with parts: which speak of several problems, and which part says so.
-
-    What a person placed stays.
+    """Write what was decided about the parts of comments, each only if it is still where it was.
 
     Returns:
         Who changed complaint.
     """
-    rows = session.execute(
-        select(
-            Statement.id,
-            Statement.answer_id,
-            Statement.complaint_id,
-            Statement.placed,
-            Statement.kept_out,
-            Vector.data,
+    new = set(numbers.values())
+    values: list[dict[str, Any]] = []
+    for each in decided:
+        home = numbers.get(each.group, each.group) or None
+        was = numbers.get(each.was, each.was) or None
+        if home == was or not may_move(was, home, known, new):
+            continue
+        values.append(
+            {
+                "key": each.statement_id,
+                "was": was or 0,
+                "complaint_id": home,
+                "placed": Placed.REFINE if home else None,
+                "confidence": rounded(each.confidence) if home else None,
+                "reason": each.reason,
+                "is_exemplar": False,
+            }
         )
-        .join(Vector, Vector.id == Statement.vector_id)
-        .where(Statement.role == StatementRole.PART, Statement.id >= known.oldest, Vector.model == embedder.name)
-        .order_by(Statement.id)
-    ).all()
-    row_of = answers_of(session, known, {row.answer_id for row in rows})
-    rows = [row for row in rows if row.answer_id in row_of]
-    if not rows:
-        return []
-    wholes = sorted({row_of[row.answer_id] for row in rows})
-    place = {row: index for index, row in enumerate(wholes)}
-    comment = np.array([place[row_of[row.answer_id]] for row in rows], dtype=np.int64)
-    # A comment that has a complaint was looked at when it came in.
-    free = ~known.constraints.fixed & (known.current == 0)
-    stand = exemplar & (target != 0)
-    exemplars = Exemplars(known.vectors[stand], target[stand], known.ids[stand])
-    of_parts, moved = place_parts(
-        known.vectors[wholes],
-        vectors.unpack([row.data for row in rows], embedder.dimensions),
-        comment,
-        target[wholes],
-        exemplars,
-        embedder.thresholds,
-        free[wholes],
-    )
-    found = [
-        (row.id, row.complaint_id, part)
-        for row, part in zip(rows, of_parts, strict=True)
-        if not by_hand(row) and may_move(row.complaint_id, part.complaint_id, known, new)
-    ]
-    found += [
-        (int(known.ids[wholes[index]]), int(target[wholes[index]]) or None, whole) for index, whole in moved.items()
-    ]
-    found = [(id, was, part) for id, was, part in found if part.complaint_id != was]
-    if found:
-        session.execute(
-            update(Statement),
-            [
-                {
-                    "id": id,
-                    "complaint_id": part.complaint_id,
-                    "placed": Placed.REFINE if part.complaint_id else None,
-                    "confidence": rounded(part.confidence) if part.complaint_id else None,
-                    "reason": part.reason,
-                    "is_exemplar": False,
-                }
-                for id, was, part in found
-            ],
-        )
-    return [Change(id, was, part.complaint_id) for id, was, part in found]
+    write(session, values)
+    return [Change(each["key"], each["was"] or None, each["complaint_id"]) for each in values]
 
 
 def may_move(was: int | None, home: int | None, known: Known, new: set[int]) -> bool:
@@ -340,26 +308,6 @@ def may_move(was: int | None, home: int | None, known: Known, new: set[int]) -> 
     if was is None or home is None:
         return True
     return pair(was, home) not in known.constraints.apart and not (was in known.constraints.held and home in new)
-
-
-def by_hand(row: Any) -> bool:
-    """Whether a person placed a statement."""
-    return row.placed == Placed.PERSON or bool(row.kept_out)
-
-
-def answers_of(session: Session, known: Known, answer_ids: set[int]) -> dict[int, int]:
-    """Where in `known` the whole comment of each of some answers is."""
-    at = {id: row for row, id in enumerate(known.ids.tolist())}
-    wanted = sorted(answer_ids)
-    found: dict[int, int] = {}
-    for start in range(0, len(wanted), CHUNK):
-        rows = session.execute(
-            select(Statement.answer_id, Statement.id).where(
-                Statement.answer_id.in_(wanted[start : start + CHUNK]), Statement.position == 0
-            )
-        )
-        found.update((row.answer_id, at[row.id]) for row in rows if row.id in at)
-    return found
 
 
 def describe(session: Session, found: Discovery, numbers: Mapping[int, int], spots: Places) -> None:
