@@ -31,14 +31,14 @@ SETTINGS: dict[str, tuple[str, str]] = {
     "SMTP_PASSWORD": ("", "Password for the mail server."),
     "SMTP_SECURITY": ("none", "none, starttls or tls."),
     "SMTP_TIMEOUT": ("30", "Seconds until a mail server counts as not answering."),
-    "EMBEDDING_MODEL": ("minilm", "minilm (English), toy (tests), or a folder with model.onnx and tokenizer.json."),
+    "EMBEDDING_MODEL": ("minilm", "minilm, multilingual, sentence-transformers/NAME, or a folder with model.onnx."),
     "COMMENT_LIMIT": ("4000", "Longest comment a customer may send, in characters."),
     "RAW_TEXT_DAYS": (
         "30",
         "Days until the unredacted text of an answer is destroyed; 0 destroys it as soon as it is redacted.",
     ),
     "PHONE_REGION": ("", "Two-letter country whose national phone numbers are recognised besides international ones."),
-    "REFINE_MINUTES": ("15", "Minutes between two looks whether complaints should be refined."),
+    "REFINE_MINUTES": ("15", "Least minutes between two refines of the complaints."),
     "FOLLOW_UP_DAYS": ("14", "Days customers have to say whether it is fixed before the verdict is drawn."),
     "HOLD_MINUTES": (
         "10",

@@ -65,6 +65,14 @@ def bar(*columns: Any) -> Progress:
     return Progress(TextColumn("{task.description}"), BarColumn(), *columns, TimeElapsedColumn(), console=err)
 
 
+def mendable() -> tuple[type[Exception], ...]:
+    """Errors whose message says what to do. Looked up only when one is raised: their modules load arrays."""
+    from feedback_loop.analysis.embedding import EmbedderUnavailable
+    from feedback_loop.complaints.service.writing import Overtaken
+
+    return (EmbedderUnavailable, Overtaken)
+
+
 def guarded(command: Callable[..., Any]) -> Callable[..., Any]:
     """Turn the errors a user can mend into messages, and Ctrl-C into an exit without a trace."""
 
@@ -75,6 +83,10 @@ def guarded(command: Callable[..., Any]) -> Callable[..., Any]:
         except KeyboardInterrupt:
             err.print("Stopped.")
             sys.exit(130)
+        except RuntimeError as error:
+            if not isinstance(error, mendable()):
+                raise
+            fail(str(error))
 
     return run
 

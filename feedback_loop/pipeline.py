@@ -56,6 +56,12 @@ class Context:
 
         return load_embedder(self.settings.embedding_model)
 
+    @property
+    def loaded_model(self) -> str | None:
+        """Name of the embedding model if a step has needed it already."""
+        embedder: Embedder | None = self.__dict__.get("embedder")
+        return embedder.name if embedder is not None else None
+
     def any(self, *where: ColumnElement[bool]) -> bool:
         """Whether a row is waiting; asked without disturbing writers."""
         with reading(self.sessions) as session:
@@ -120,7 +126,7 @@ def refine_when_due(context: Context) -> int:
 
     gap = timedelta(minutes=context.settings.refine_minutes)
     with reading(context.sessions) as session:
-        due = refine_is_due(session, context.clock(), gap)
+        due = refine_is_due(session, context.clock(), gap, context.loaded_model)
     if not due:
         return 0
     from feedback_loop.complaints.service.refine import RefineRunning

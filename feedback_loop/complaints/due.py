@@ -35,17 +35,21 @@ def decide(new: int, known: int, waiting: bool, since_last: timedelta | None, ga
     return since_last > timedelta(days=1) or new >= max(3, NEW_SHARE * known)
 
 
-def refine_is_due(session: Session, now: datetime, gap: timedelta) -> bool:
+def refine_is_due(session: Session, now: datetime, gap: timedelta, model: str | None = None) -> bool:
     """Whether a refine is due now.
 
     Args:
         now: The present moment.
         gap: Least time between two refines.
+        model: The embedding model in use, if it is loaded: after a change of it, a refine gives all statements vectors
+            of the new one.
     """
     failed = session.scalar(select(func.max(Refine.finished_at)).where(Refine.state == RefineState.FAILED))
     if failed is not None and now - failed < FAILED_PAUSE:
         return False
     last = session.scalar(select(Refine).where(Refine.state == RefineState.DONE).order_by(Refine.id.desc()).limit(1))
+    if last is not None and model is not None and last.model != model:
+        return True
     new = session.scalar(
         select(func.count()).where(
             Statement.id > (last.last_statement_id if last else 0),

@@ -16,6 +16,7 @@ from feedback_loop.complaints.models import (
     Correction,
     Draft,
     DraftState,
+    Placed,
     Refine,
     RefineState,
     Statement,
@@ -116,6 +117,24 @@ def neighbours(session: Session, complaint: Complaint) -> list[Neighbour]:
     ).all()
     found = [Neighbour(row, near[row.id]) for row in rows if row.id != complaint.id]
     return sorted(found, key=lambda each: -each.cosine)
+
+
+def said_alike(session: Session, complaint: Complaint, rows: Sequence[Statement]) -> dict[int, int]:
+    """How many statements of a complaint have the very words of some of its statements, by vector."""
+    vectors = {row.vector_id for row in rows if row.vector_id is not None}
+    found = session.execute(
+        select(Statement.vector_id, func.count())
+        .where(Statement.vector_id.in_(vectors), Statement.complaint_id == complaint.id)
+        .group_by(Statement.vector_id)
+    )
+    return {vector_id: count for vector_id, count in found if vector_id is not None}
+
+
+def placed_next_to(session: Session, rows: Sequence[Statement]) -> dict[int, str]:
+    """The words of the statements that some statements were placed next to, by id; those that are gone left out."""
+    ids = {id for row in rows if row.placed == Placed.NEAREST for id in row.nearest}
+    found = session.execute(select(Statement.id, Statement.text).where(Statement.id.in_(ids)))
+    return {row.id: row.text for row in found}
 
 
 def picked(session: Session, ids: Sequence[int]) -> list[Statement]:

@@ -149,6 +149,7 @@ class Statement(Base):
     placed: Mapped[Placed | None] = mapped_column(checked(Placed, "placed"))
     confidence: Mapped[float | None] = mapped_column(comment="0 to 1")
     reason: Mapped[str] = mapped_column(String(300), default="", comment="why it is where it is, in words")
+    nearest: Mapped[list[int]] = mapped_column(JSON, default=list, comment="statements it was placed next to")
     is_exemplar: Mapped[bool] = mapped_column(default=False, comment="new statements are compared with these")
     kept_out: Mapped[bool] = mapped_column(default=False, comment="a person decided that it belongs nowhere")
 

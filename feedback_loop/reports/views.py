@@ -108,6 +108,7 @@ def complaint(number: int) -> Reply:
         return redirect(url_for(".complaint", number=survivor.id, merged=found.id))  # for now: a merge may be undone
     asked = request.args.get("tab", "")
     tab = Tab(asked) if asked in list(Tab) else Tab.CENTRAL
+    page = complaint_queries.statements(session(), found, tab, page_number())
     return render_template(
         "complaints/complaint.html",
         complaint=found,
@@ -117,7 +118,9 @@ def complaint(number: int) -> Reply:
         sources=complaint_queries.sources(session(), found),
         tab=tab,
         scales=SCALES,
-        page=complaint_queries.statements(session(), found, tab, page_number()),
+        page=page,
+        alike=evidence.said_alike(session(), found, page.rows),
+        next_to=evidence.placed_next_to(session(), page.rows),
         standing=evidence.standing(session(), found),
         neighbours=evidence.neighbours(session(), found),
         refine=complaint_queries.last_refine(session()),

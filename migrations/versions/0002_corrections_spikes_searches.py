@@ -325,6 +325,13 @@ def upgrade() -> None:
         ),
     )
 
+    op.add_column(
+        "statements",
+        sa.Column(
+            "nearest", sa.JSON(), nullable=False, server_default="[]", comment="statements it was placed next to"
+        ),
+    )
+
     op.create_index(
         "ix_statements_by_person",
         "statements",
@@ -357,7 +364,7 @@ def downgrade() -> None:
     op.drop_index("ix_statements_kept_out", "statements")
     op.drop_index("ix_statements_by_person", "statements")
     for table, columns in (
-        ("statements", ("kept_out", "language")),
+        ("statements", ("nearest", "kept_out", "language")),
         ("refines", ("changes",)),
         ("users", ("reads_raw",)),
         ("complaints", ("map_y", "map_x", "neighbours", "stability", "cohesion", "kept")),

@@ -15,6 +15,20 @@ from tests.factories import Cast, Make, sign_in
 from tests.pages import counted, links, words
 
 
+def test_a_statement_says_next_to_which_it_was_placed_and_how_many_said_the_same(
+    client: FlaskClient, cast: Cast, make: Make, session: Session
+) -> None:
+    late = make.complaint()
+    stands, twin = make.statement(late, "The parcel came a week late"), make.statement(late, "Parcel a week late!")
+    twin.vector_id = stands.vector_id
+    make.statement(late, "My parcel is late", nearest=[stands.id, 987654])
+    session.commit()
+    sign_in(client, cast.vera)
+    page = words(client.get(f"/complaints/{late.id}"))
+    assert "Closest to: The parcel came a week late" in page
+    assert page.count("2 said it in these very words.") == 2
+
+
 def test_no_complaint_yet_says_how_they_come(client: FlaskClient, cast: Cast) -> None:
     sign_in(client, cast.vera)
     page = words(client.get("/complaints"))

@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from feedback_loop import pipeline
-from feedback_loop.complaints.due import decide
+from feedback_loop.complaints.due import decide, refine_is_due
 from feedback_loop.complaints.models import Complaint, Placed, Statement, StatementKind, StatementRole, Vector
 from feedback_loop.complaints.service.counts import count_again
 from feedback_loop.db import Sessions, reading
@@ -144,6 +144,14 @@ def test_personal_details_reach_no_statement(loop: Loop) -> None:
 def test_when_a_refine_is_due(new: int, known: int, waiting: bool, minutes: int | None, due: bool) -> None:
     since_last = None if minutes is None else timedelta(minutes=minutes)
     assert decide(new, known, waiting, since_last, timedelta(minutes=15)) == due
+
+
+def test_a_refine_is_due_after_a_change_of_the_embedding_model(loop: Loop) -> None:
+    loop.hear(*ZIPS, *REFUNDS)
+    pipeline.refine_now(loop.context)
+    with reading(loop.sessions) as session:
+        assert not refine_is_due(session, loop.now, timedelta(minutes=15), loop.context.loaded_model)
+        assert refine_is_due(session, loop.now, timedelta(minutes=15), "another toy")
 
 
 def test_complaints_outlive_a_change_of_the_embedding_model(loop: Loop) -> None:

@@ -33,7 +33,7 @@ from feedback_loop.complaints.models import (
 )
 from feedback_loop.complaints.service.corrections import CORRECTING
 from feedback_loop.complaints.service.counts import Change, count_changes, date_again
-from feedback_loop.db import Sessions
+from feedback_loop.db import Sessions, reading
 from feedback_loop.jobs.claims import Claim, all_still_ours, claim, queue
 from feedback_loop.responses.models import Answer
 from feedback_loop.surveys.models import Survey
@@ -97,13 +97,14 @@ def analyse_pending(sessions: Sessions, embedder: Embedder, clock: Clock, limit:
             .join(Survey, Survey.id == Answer.survey_id)
             .where(Answer.id.in_([each.id for each in claims]))
         ).all()
-        pieces = [
-            piece
-            for row in rows
-            for piece in pieces_of(row.id, row.comment or "", SCALES[row.scale].is_low(row.score), row.answered_at)
-        ]
-        problems = [piece for piece in pieces if piece.kind == StatementKind.PROBLEM]
-        hashes = {piece: vectors.hash_text(piece.text) for piece in problems}
+    pieces = [
+        piece
+        for row in rows
+        for piece in pieces_of(row.id, row.comment or "", SCALES[row.scale].is_low(row.score), row.answered_at)
+    ]
+    problems = [piece for piece in pieces if piece.kind == StatementKind.PROBLEM]
+    hashes = {piece: vectors.hash_text(piece.text) for piece in problems}
+    with reading(sessions) as session:
         stored = vectors.known(session, hashes.values(), embedder.name)
         exemplars = load_exemplars(session, embedder)
 
@@ -192,10 +193,11 @@ def write_statements(
         home = end_of(found.complaint_id, into) if found and found.complaint_id else None
         confidence = round(float(found.confidence), 3) if found and home else None
         reason = found.reason if found else ""
+        nearest = list(found.nearest) if found and home else []
         same_words = decided.get(vector_ids.get(piece, 0))
         if same_words is not None and piece.role == StatementRole.MAIN:
             home, confidence = same_words.complaint_id, 1.0 if same_words.complaint_id else None
-            reason = "A colleague decided where these very words belong"
+            reason, nearest = "A colleague decided where these very words belong", []
         rows.append(
             {
                 "answer_id": piece.answer_id,
@@ -210,12 +212,17 @@ def write_statements(
                 "placed": Placed.NEAREST if home else None,
                 "confidence": confidence,
                 "reason": reason,
+                "nearest": nearest,
             }
         )
     changes = [Change(row.id, row.complaint_id, None, is_gone=True, customer_id=row.customer_id) for row in old]
     if rows:
-        ids = session.scalars(insert(Statement).returning(Statement.id, sort_by_parameter_order=True), rows).all()
-        changes += [Change(id, None, row["complaint_id"]) for id, row in zip(ids, rows, strict=True)]
+        # The ids are read back: SQLite would return them only from rows inserted one by one, at four times the price.
+        session.execute(insert(Statement), rows)
+        placed_now = select(Statement.id, Statement.complaint_id).where(
+            Statement.answer_id.in_(ours), Statement.complaint_id.is_not(None)
+        )
+        changes += [Change(id, None, home) for id, home in session.execute(placed_now) if id not in stays]
     count_changes(session, changes)
     homes = session.scalars(select(Statement.complaint_id).where(Statement.id.in_(stays)).distinct())
     date_again(session, [home for home in homes if home is not None])

@@ -262,7 +262,7 @@ def merge_absorbed(session: Session, merged: Mapping[int, int]) -> list[Change]:
 def reason_for(home: int, was: int, confidence: float) -> str:
     """Why a refine put a statement where it is, in words."""
     if not home:
-        return "Fewer than three people have said something like this so far"
+        return "Fewer than three statements like this so far"
     if not was:
         return f"Says the same as the others here ({confidence:.2f})"
     if was != home:
