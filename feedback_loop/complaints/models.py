@@ -89,7 +89,7 @@ class Vector(Base):
     """The embedding of one text by one model. Equal texts share it."""
 
     __tablename__ = "vectors"
-    __table_args__ = (UniqueConstraint("text_hash", "model"), Index("ix_vectors_model", "model"))
+    __table_args__ = (UniqueConstraint("text_hash", "model"),)
 
     id: Mapped[pk]
     text_hash: Mapped[str] = mapped_column(String(64))

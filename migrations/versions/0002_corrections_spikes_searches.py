@@ -350,8 +350,6 @@ def upgrade() -> None:
         postgresql_where=sa.text("kept_out"),
     )
 
-    op.create_index("ix_vectors_model", "vectors", ["model"], unique=False)
-
     # Somebody answers already for what was taken on before this column was there.
     op.execute(
         "UPDATE complaints SET kept = true WHERE id IN "
@@ -360,7 +358,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.drop_index("ix_vectors_model", "vectors")
     op.drop_index("ix_statements_kept_out", "statements")
     op.drop_index("ix_statements_by_person", "statements")
     for table, columns in (

@@ -267,8 +267,8 @@ def load_exemplars(session: Session, embedder: Embedder) -> Exemplars:
         .join(Vector, Vector.id == Statement.vector_id)
         .join(Complaint, Complaint.id == Statement.complaint_id)
         .where(Statement.is_exemplar, Vector.model == embedder.name, Complaint.merged_into_id.is_(None))
-        .order_by(Statement.id)
     ).all()
+    rows = sorted(rows, key=lambda row: row.id)  # sorted there, SQLite would walk all statements in their order
     return Exemplars(
         vectors.unpack([row.data for row in rows], embedder.dimensions),
         np.array([row.complaint_id for row in rows], dtype=np.int64),

@@ -17,7 +17,7 @@ from feedback_loop.analysis.constraints import Constraints
 from feedback_loop.analysis.embedding import Embedder
 from feedback_loop.complaints import vectors
 from feedback_loop.complaints.corrections import end_of, merged_into, read_rules, stamp
-from feedback_loop.complaints.models import Placed, Statement, StatementKind, StatementRole, Vector
+from feedback_loop.complaints.models import Placed, Refine, RefineState, Statement, StatementKind, StatementRole, Vector
 from feedback_loop.db import Sessions, reading
 
 WINDOW = 100_000  # statements that a refine looks at, beside those that stand for complaints: bounds time and memory
@@ -142,8 +142,10 @@ def embed_again(sessions: Sessions, embedder: Embedder) -> int:
         How many statements got another vector.
     """
     with reading(sessions) as session:
-        least, most = session.execute(select(func.min(Vector.model), func.max(Vector.model))).one()
-    if least is None or least == most == embedder.name:
+        last = session.scalar(
+            select(Refine.model).where(Refine.state == RefineState.DONE).order_by(Refine.id.desc()).limit(1)
+        )
+    if last in (None, embedder.name):  # no model but this one since the last time
         return 0
     done = 0
     for only in ([Statement.is_exemplar], []):
