@@ -124,7 +124,15 @@ def test_the_loop_from_import_to_reopened(
                 answer = session.scalars(select(Answer).where(Answer.external_id == f"b{number.group(1)}")).one()
                 shown = " ".join(text_of(mail).replace(">", " ").split())
                 assert f"Person {number.group(1)}" in shown
-                assert " ".join((answer.comment or "")[:60].split()) in shown, "their own words"
+                said = session.scalars(
+                    select(Statement.text).where(
+                        Statement.answer_id == answer.id, Statement.complaint_id == item.complaint_id
+                    )
+                ).all()
+                assert any(" ".join(text[:60].split()) in shown for text in said), (
+                    "their own words about this complaint"
+                )
+                assert all(text in (answer.comment or "") for text in said)
 
         noes = 0
         while True:
