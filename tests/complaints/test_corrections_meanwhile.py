@@ -68,6 +68,14 @@ def say(settings: Settings, sessions: Sessions, now: datetime) -> Said:
     return Said(settings, sessions, now)
 
 
+def guests(make: Make) -> list[int]:
+    """Invitations of six customers to one survey."""
+    survey = make.survey()
+    invitations = [make.invitation(survey, make.customer(f"Guest {number}"))[0].id for number in range(6)]
+    make.session.commit()
+    return invitations
+
+
 def whole(session: Session, answer_id: int) -> Statement:
     main = select(Statement).where(Statement.answer_id == answer_id, Statement.position == 0)
     said = session.scalars(main.execution_options(populate_existing=True)).one()
@@ -98,9 +106,7 @@ def test_a_draft_about_words_that_were_taken_back_does_not_hit_other_words(
 def test_an_answer_changed_while_a_refine_computes_is_not_placed_by_its_old_words(
     session: Session, make: Make, now: datetime, say: Said
 ) -> None:
-    survey = make.survey()
-    invitations = [make.invitation(survey, make.customer(f"Guest {number}"))[0].id for number in range(6)]
-    session.commit()
+    invitations = guests(make)
     for invitation_id in invitations:
         say(invitation_id, PARCEL)
     embedder = say.context.embedder
@@ -177,9 +183,7 @@ def test_a_complaint_taken_on_while_a_refine_computes_is_not_merged_away(
 def test_a_correction_made_while_a_refine_computes_is_not_lost(
     session: Session, make: Make, cast: Cast, now: datetime, say: Said
 ) -> None:
-    survey = make.survey()
-    invitations = [make.invitation(survey, make.customer(f"Guest {number}"))[0].id for number in range(6)]
-    session.commit()
+    invitations = guests(make)
     answers = [say(invitation_id, PARCEL) for invitation_id in invitations]
     pipeline.refine_now(say.context)
     embedder = say.context.embedder
@@ -340,9 +344,7 @@ def test_the_same_words_stay_where_a_person_put_them_also_long_after(
 def test_what_is_dismissed_keeps_its_statements(
     session: Session, make: Make, cast: Cast, now: datetime, say: Said
 ) -> None:
-    survey = make.survey()
-    invitations = [make.invitation(survey, make.customer(f"Guest {number}"))[0].id for number in range(6)]
-    session.commit()
+    invitations = guests(make)
     answers = [say(invitation_id, PARCEL) for invitation_id in invitations]
     pipeline.refine_now(say.context)
     home = whole(session, answers[0]).complaint_id
