@@ -233,7 +233,9 @@ class GraphClusterer:
         links = nearest_links(vectors, settings.neighbours, settings.edge)
         if self.constraints is not None:  # what a person left in no complaint draws nothing together
             links = links.without(self.constraints.fixed & (current == 0))
-        groups = communities(n, links, current, settings.resolution, self.seed)
+        groups = communities(
+            n, links, current, settings.resolution * linked_share(n, links, self.thresholds), self.seed
+        )
         placed = match(groups, current, weights)[groups]
         placed = merged(placed, given, settings.merge)
         if self.constraints is not None:  # before sizes and centres are taken: no new group is made of fixed rows
@@ -355,6 +357,20 @@ def confidences(asked: NDArray[np.int64], placed: NDArray[np.int64], links: Link
     share = np.divide(inside, total, out=np.zeros(len(asked)), where=total > 0)
     alone = (asked != 0) & (total == 0)  # one text repeated: nothing else is near, and nothing contradicts
     return np.clip(np.where(alone, 1.0, share * best), 0.0, 1.0).astype(np.float32)
+
+
+def linked_share(n: int, links: Links, thresholds: Thresholds) -> float:
+    """Share of a small sample's rows that have a link, by which its resolution is taken down.
+
+    Modularity compares a group with all links there are. Where one problem is all that repeats, its links are nearly
+    all there are, and any resolution above 1 tears it apart: three people among fifteen would never be heard. Rows
+    without a link count as if each had a group and the usual links of its own, which comes to the same as this factor.
+    At scale nearly all rows are linked, so it is 1 from ``large_from`` rows on.
+    """
+    if n == 0:
+        return 1.0
+    linked = len(np.unique(np.concatenate([links.source, links.target])))
+    return _between(linked / n, 1.0, _passage(n, thresholds.small_below, thresholds.large_from))
 
 
 def communities(n: int, links: Links, current: NDArray[np.int64], resolution: float, seed: int) -> NDArray[np.int64]:

@@ -17,6 +17,7 @@ from feedback_loop.analysis.graph import (
     nearest_links,
     settings_for,
 )
+from tests.analysis.conftest import ONE_OFFS, PROBLEMS
 
 Problems = tuple[list[str], list[str]]
 
@@ -48,6 +49,21 @@ def test_one_offs_stay_in_the_pool(found: Discovery, problems: Problems) -> None
     one_offs = np.array([label.startswith("one-off") for label in problems[1]])
     assert (found.complaint[one_offs] == 0).mean() >= 0.8
     assert (found.confidence[found.complaint == 0] == 0).all()
+
+
+@pytest.mark.parametrize("problem", ["password", "refund"])
+def test_three_of_fifteen_who_say_the_same_are_heard(problem: str, embedder: Embedder) -> None:
+    others = [
+        "The staff uniform looks strange",
+        "Your shop closes too early on Sundays",
+        "The app icon is ugly",
+        "I could not park my bike anywhere",
+        "The invoice should show the VAT number",
+        "The voucher code was refused",
+        "Coffee in the lounge was cold",
+    ]
+    found = _discover([*PROBLEMS[problem][:3], *ONE_OFFS, *others], embedder)
+    assert found.complaint.tolist() == [-1] * 3 + [0] * 12
 
 
 def test_every_group_has_a_name_and_exemplars(found: Discovery) -> None:
