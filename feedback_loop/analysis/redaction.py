@@ -243,11 +243,10 @@ class _Search:
                 self._take(EMAIL, start, last)
 
     def ips(self) -> None:
-        text = self._rest()
-        for match in _IPV4.finditer(text):
+        for match in _IPV4.finditer(self._rest()):
             if all(int(part) <= 255 for part in match.group().split(".")):
                 self._take(IP, *match.span())
-        for match in _IPV6.finditer(text):
+        for match in _IPV6.finditer(self._rest()):  # read anew: one may end within the other
             if match.group().count(":") < 2 or not any(c.isalnum() for c in match.group()):
                 continue
             try:
