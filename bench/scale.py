@@ -30,13 +30,15 @@ from feedback_loop.complaints.models import (
     StatementRole,
     Vector,
 )
-from feedback_loop.complaints.service.analyse import analyse_pending, pieces_of
+from feedback_loop.complaints.service.analyse import pieces_of
 from feedback_loop.complaints.service.counts import count_again
 from feedback_loop.complaints.service.refine import refine
 from feedback_loop.complaints.vectors import pack
 from feedback_loop.db import make_engine, make_sessions, migrate, reading
 from feedback_loop.evaluate import peak_mb
+from feedback_loop.pipeline import Context, analyse
 from feedback_loop.responses.models import Answer, Customer
+from feedback_loop.settings import read_settings
 from feedback_loop.surveys.models import ScaleName
 from feedback_loop.surveys.service import add_survey
 
@@ -56,7 +58,8 @@ def build(url: str, count: int, texts: list[str], labels: list[str]) -> None:
     with make_sessions(engine).begin() as session:
         survey = add_survey(session, slug="texts", name="Texts", question="", scale=ScaleName.TEXT, now=NOW)
         survey_id = survey.id
-    known = load_embedder("minilm").encode(texts)
+    embedder = load_embedder("minilm")
+    known = embedder.encode(texts)
     random = np.random.default_rng(1)
     names = sorted(set(labels))
     number = {name: index for index, name in enumerate(names, 1)}
@@ -74,8 +77,9 @@ def build(url: str, count: int, texts: list[str], labels: list[str]) -> None:
             rows = random.integers(0, len(texts), size=min(AT_ONCE, count - start))
             vectors = unit(known[rows] + NOISE * unit(random.normal(size=(len(rows), known.shape[1]))))
             fill(
-                connection, survey_id, start, rows.tolist(), vectors, texts, [number[label] for label in labels], stood
-            )
+                connection, survey_id, start, rows.tolist(), vectors, texts, [number[label] for label in labels], stood,
+                embedder.name,
+            )  # fmt: skip
     with make_sessions(engine).begin() as session:
         count_again(session, number.values())
     engine.dispose()
@@ -90,6 +94,7 @@ def fill(
     texts: list[str],
     home_of: list[int],
     stood: dict[int, int],
+    model: str,
 ) -> None:
     """Insert some answers with their statements; `stood` counts the exemplars of each complaint."""
     answers: list[dict[str, Any]] = []
@@ -109,9 +114,7 @@ def fill(
                 "redacted_at": said_at, "analysed_at": said_at,
             }
         )  # fmt: skip
-        stored.append(
-            {"id": key, "text_hash": f"{key:064d}", "model": "all-MiniLM-L6-v2-onnx-int8", "data": pack(vectors[place])}
-        )
+        stored.append({"id": key, "text_hash": f"{key:064d}", "model": model, "data": pack(vectors[place])})
         statements.append(
             {
                 "id": key, "answer_id": key, "position": 0, "role": StatementRole.MAIN, "kind": StatementKind.PROBLEM,
@@ -129,7 +132,8 @@ def measure_assigning(url: str, texts: list[str]) -> dict[str, Any]:
     """Analyse new answers, and embed the same texts alone before and after each time, in the same run."""
     engine = make_engine(url)
     sessions = make_sessions(engine)
-    embedder = load_embedder("minilm")
+    context = Context(read_settings({"SECRET_KEY": "bench", "DATABASE_URL": url}), sessions)
+    embedder = context.embedder
     embedding, spent = [], []
 
     def alone(pieces: list[str]) -> float:
@@ -155,8 +159,7 @@ def measure_assigning(url: str, texts: list[str]) -> dict[str, Any]:
             )  # fmt: skip
         before = alone(pieces)
         began = time.perf_counter()
-        while analyse_pending(sessions, embedder, lambda: datetime.now(UTC)):
-            pass
+        analyse(context)
         spent.append(time.perf_counter() - began)
         embedding.append((before + alone(pieces)) / 2)
         with sessions.begin() as session:  # so that the next turn embeds again

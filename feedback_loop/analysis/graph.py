@@ -50,14 +50,15 @@ class GraphSettings:
 def settings_for(size: int, thresholds: Thresholds) -> GraphSettings:
     """Return the graph settings for ``size`` distinct statements.
 
-    The small ones up to ``small_below``, those at scale from ``large_from``, and in between a smooth passage by
-    log(size), so that no day's growth changes the grouping by itself. The resolution passes on to its own value for
-    vast samples in the same way.
+    Those for few up to ``few_below``, the small ones at ``small_below``, those at scale from ``large_from``, and in
+    between a smooth passage by log(size), so that no day's growth changes the grouping by itself. The resolution passes
+    on to its own value for vast samples in the same way.
     """
     low, high, vast = thresholds.small_below, thresholds.large_from, thresholds.vast_from
     share = _passage(size, low, high)
+    first = _passage(size, thresholds.few_below, low)
     return GraphSettings(
-        _between(thresholds.small_edge, thresholds.edge, share),
+        _between(_between(thresholds.few_edge, thresholds.small_edge, first), thresholds.edge, share),
         round(_between(thresholds.small_neighbours, thresholds.neighbours, share)),
         _between(
             _between(thresholds.small_resolution, thresholds.resolution, share),
@@ -65,7 +66,7 @@ def settings_for(size: int, thresholds: Thresholds) -> GraphSettings:
             _passage(size, high, vast),
         ),
         _between(thresholds.small_merge, thresholds.merge, share),
-        _between(thresholds.small_cohesion, thresholds.cohesion, share),
+        _between(_between(thresholds.few_cohesion, thresholds.small_cohesion, first), thresholds.cohesion, share),
     )
 
 

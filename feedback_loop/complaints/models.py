@@ -107,6 +107,7 @@ class Statement(Base):
         CheckConstraint("kind = 'problem' OR complaint_id IS NULL", name="only_problems_are_grouped"),
         CheckConstraint("(complaint_id IS NULL) = (placed IS NULL)", name="placed_says_by_whom"),
         Index("ix_statements_complaint_id", "complaint_id", "said_at"),
+        Index("ix_statements_answer_id", "answer_id", "complaint_id"),  # the complaints of a customer's answers
         Index(
             "ix_statements_pool",
             "said_at",
@@ -116,6 +117,7 @@ class Statement(Base):
         Index(
             "ix_statements_exemplars",
             "complaint_id",
+            "vector_id",  # so that which statements stand for what is read from the index alone
             sqlite_where=text("is_exemplar"),
             postgresql_where=text("is_exemplar"),
         ),

@@ -51,7 +51,7 @@ def test_one_offs_stay_in_the_pool(found: Discovery, problems: Problems) -> None
     assert (found.confidence[found.complaint == 0] == 0).all()
 
 
-@pytest.mark.parametrize("problem", ["password", "refund"])
+@pytest.mark.parametrize("problem", ["parcel", "password", "refund", "room"])
 def test_three_of_fifteen_who_say_the_same_are_heard(problem: str, embedder: Embedder) -> None:
     others = [
         "The staff uniform looks strange",
@@ -187,11 +187,13 @@ def test_lengths_and_ids_are_checked(toy: ToyEmbedder) -> None:
 def test_settings_pass_smoothly_from_small_to_large() -> None:
     thresholds = Thresholds()
     settings = [
-        settings_for(size, thresholds) for size in (1, 50, 100, 130, 170, 220, 300, 1_000, 3_000, 10_000, 10**6)
+        settings_for(size, thresholds)
+        for size in (1, 15, 22, 33, 50, 70, 100, 130, 170, 220, 300, 1_000, 3_000, 10_000, 10**6)
     ]
-    assert settings[0].edge == settings[2].edge == thresholds.small_edge
-    assert settings[6].edge == settings[-1].edge == thresholds.edge
-    assert settings[6].resolution == thresholds.resolution
+    assert settings[0].edge == settings[1].edge == thresholds.few_edge
+    assert settings[6].edge == pytest.approx(thresholds.small_edge)
+    assert settings[10].edge == settings[-1].edge == thresholds.edge
+    assert settings[10].resolution == thresholds.resolution
     assert settings[-2].resolution == settings[-1].resolution == thresholds.vast_resolution
     for name in ("edge", "resolution", "neighbours", "merge", "cohesion"):
         values = [getattr(setting, name) for setting in settings]

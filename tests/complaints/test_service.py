@@ -13,8 +13,11 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from feedback_loop import pipeline
+from feedback_loop.analysis.assignment import Exemplars
+from feedback_loop.analysis.embedding import Embedder
 from feedback_loop.complaints.due import decide, refine_is_due
 from feedback_loop.complaints.models import Complaint, Placed, Statement, StatementKind, StatementRole, Vector
+from feedback_loop.complaints.service import analyse
 from feedback_loop.complaints.service.counts import count_again
 from feedback_loop.db import Sessions, reading
 from feedback_loop.pipeline import Context
@@ -244,3 +247,27 @@ def test_errors_of_the_database_carry_nothing_that_was_typed(sessions: Sessions,
     with pytest.raises(IntegrityError) as caught:
         make.customer("Maya Lind", "maya.lind@example.com")
     assert "Maya Lind" not in str(caught.value)
+
+
+def test_exemplars_are_read_again_once_others_stand_for_a_complaint(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop.hear(*ZIPS, *REFUNDS)
+    pipeline.refine_now(loop.context)
+    reads: list[int] = []
+    plain = analyse.load_exemplars
+
+    def counted(session: Session, embedder: Embedder) -> Exemplars:
+        reads.append(1)
+        return plain(session, embedder)
+
+    monkeypatch.setattr(analyse, "load_exemplars", counted)
+    loop.hear("The rucksack zip broke once more")
+    loop.hear("Rucksack with a broken zip")
+    assert len(reads) == 1, "nothing has changed between two passes"
+    with loop.sessions.begin() as session:
+        first = session.scalars(select(Statement).where(Statement.is_exemplar).order_by(Statement.id)).first()
+        assert first is not None
+        first.is_exemplar = False
+    loop.hear("The zip of this rucksack is broken, too")
+    assert len(reads) == 2

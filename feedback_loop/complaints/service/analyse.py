@@ -40,7 +40,7 @@ from feedback_loop.surveys.models import Survey
 from feedback_loop.surveys.scales import SCALES
 
 LEASE = timedelta(minutes=5)
-AT_ONCE = 500  # answers of one pass
+AT_ONCE = 1_000  # answers of one pass
 Clock = Callable[[], datetime]
 
 
@@ -75,7 +75,40 @@ def pieces_of(answer_id: int, comment: str, low_score: bool | None, said_at: dat
     return pieces
 
 
-def analyse_pending(sessions: Sessions, embedder: Embedder, clock: Clock, limit: int = AT_ONCE) -> int:
+class LastExemplars:
+    """The statements that stand for complaints, read again only where they are others than the last time.
+
+    They change with a refine or a correction; between these a worker would read the same thousands of vectors for every
+    few answers. Which ones stand for what is asked each time, from an index.
+    """
+
+    def __init__(self) -> None:
+        self._last: tuple[str, list[tuple[int, int, int]], Exemplars] | None = None
+
+    def read(self, session: Session, embedder: Embedder) -> Exemplars:
+        """See :func:`load_exemplars`."""
+        standing = [
+            (row.id, row.complaint_id, row.vector_id)
+            for row in session.execute(
+                select(Statement.id, Statement.complaint_id, Statement.vector_id)
+                .join(Complaint, Complaint.id == Statement.complaint_id)
+                .where(Statement.is_exemplar, Complaint.merged_into_id.is_(None))
+            )
+        ]
+        if self._last is not None and self._last[:2] == (embedder.name, standing):
+            return self._last[2]
+        exemplars = load_exemplars(session, embedder)
+        self._last = embedder.name, standing, exemplars
+        return exemplars
+
+
+def analyse_pending(
+    sessions: Sessions,
+    embedder: Embedder,
+    clock: Clock,
+    limit: int = AT_ONCE,
+    last: LastExemplars | None = None,
+) -> int:
     """Turn redacted answers into statements and assign each to the complaint it is closest to.
 
     Args:
@@ -83,6 +116,7 @@ def analyse_pending(sessions: Sessions, embedder: Embedder, clock: Clock, limit:
         embedder: Makes vectors of texts.
         clock: Called for the present moment.
         limit: At most so many answers.
+        last: What an earlier pass read, to be used again where nothing has changed.
 
     Returns:
         How many answers were analysed; 0 means none is waiting.
@@ -106,7 +140,7 @@ def analyse_pending(sessions: Sessions, embedder: Embedder, clock: Clock, limit:
     hashes = {piece: vectors.hash_text(piece.text) for piece in problems}
     with reading(sessions) as session:
         stored = vectors.known(session, hashes.values(), embedder.name)
-        exemplars = load_exemplars(session, embedder)
+        exemplars = (last or LastExemplars()).read(session, embedder)
 
     fresh = {hashes[piece]: piece.text for piece in problems if hashes[piece] not in stored}
     made = dict(zip(fresh, embedder.encode(list(fresh.values())), strict=True)) if fresh else {}
