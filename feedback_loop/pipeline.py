@@ -29,6 +29,7 @@ from feedback_loop.jobs.claims import forget_ticks
 from feedback_loop.notifications.models import Notification, NotificationState
 from feedback_loop.notifications.service import drain_outbox
 from feedback_loop.responses.models import Answer
+from feedback_loop.responses.receiving import forget_unconfirmed
 from feedback_loop.responses.service import destroy_expired, redact_pending
 from feedback_loop.settings import Settings
 
@@ -196,8 +197,9 @@ def count(context: Context) -> int:
 
 
 def tidy(context: Context) -> int:
-    """Destroy raw texts whose time is over, and forget old ticks and searches."""
+    """Destroy raw texts whose time is over, and forget old ticks, searches and answers that were never confirmed."""
     with context.sessions.begin() as session:
+        forget_unconfirmed(session, context.clock())
         forget_ticks(session, context.clock() - timedelta(days=2))
         forget_searches(session, context.clock())
         return destroy_expired(session, context.clock())

@@ -6,7 +6,7 @@ import ipaddress
 import os
 import socket
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from feedback_loop.db import Base, Sessions, make_engine, make_sessions, migrate
+from feedback_loop.responses import confirming
 from feedback_loop.settings import Settings, database_url, read_settings
 from tests.factories import Cast, Make
 
@@ -37,6 +38,13 @@ def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
         connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(autouse=True)
+def readers_are_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most tests open a page and press Send at once. Those about that very thing set the time themselves."""
+    monkeypatch.setattr(confirming, "SENT_AFTER", timedelta())
+    monkeypatch.setattr(confirming, "GESTURE_AFTER", timedelta())
 
 
 @pytest.fixture

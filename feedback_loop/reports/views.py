@@ -34,7 +34,8 @@ from feedback_loop.followups import queries as followup_queries
 from feedback_loop.followups.service import deadline
 from feedback_loop.reports import queries
 from feedback_loop.reports.queries import ComplaintFilter
-from feedback_loop.responses.queries import with_original
+from feedback_loop.responses.queries import versions_of, with_original
+from feedback_loop.responses.receiving import unconfirmed_counts
 from feedback_loop.responses.service import find_customer, invite
 from feedback_loop.surveys.forms import InvitationForm
 from feedback_loop.surveys.models import Survey
@@ -207,7 +208,14 @@ def survey_page(found: Survey, form: InvitationForm, status: int = 200) -> Reply
     page = queries.answers(session(), counts, page_number())
     originals = with_original(session(), page.rows, utc_now()) if current_user.reads_raw else set()
     return render_template(
-        "surveys/survey.html", counts=counts, survey=found, page=page, originals=originals, form=form
+        "surveys/survey.html",
+        counts=counts,
+        survey=found,
+        page=page,
+        originals=originals,
+        versions=versions_of(session(), page.rows),
+        waiting=unconfirmed_counts(session(), found),
+        form=form,
     ), status
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 
 from sqlalchemy import (
     JSON,
@@ -19,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from feedback_loop.accounts.models import User
-from feedback_loop.db import Base, UtcDateTime, json_dict, long_text, pk, utc
+from feedback_loop.db import Base, UtcDateTime, checked, json_dict, long_text, pk, utc
 from feedback_loop.jobs.models import Leased
 from feedback_loop.surveys.models import Survey
 
@@ -48,9 +49,22 @@ class Invitation(Base):
     context: Mapped[json_dict]
     created_at: Mapped[utc]
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    trapped_at: Mapped[datetime | None] = mapped_column(
+        UtcDateTime, comment="when the link that only programs follow was last opened"
+    )
 
     survey: Mapped[Survey] = relationship()
     customer: Mapped[Customer] = relationship()
+
+
+class Sign(StrEnum):
+    """By what an answer reached us, from the weakest sign that a person gave it to the strongest."""
+
+    OPENED = "opened"
+    GESTURE = "gesture"
+    SENT = "sent"
+    PERSON = "person"
+    IMPORT = "import"
 
 
 class Answer(Leased, Base):
@@ -72,6 +86,7 @@ class Answer(Leased, Base):
             postgresql_where=text("redacted_at IS NOT NULL AND analysed_at IS NULL"),
         ),
         Index("ix_answers_answered_at", "answered_at"),
+        Index("uq_answers_page_key", "page_key", unique=True),
     )
 
     id: Mapped[pk]
@@ -80,6 +95,11 @@ class Answer(Leased, Base):
     # One answer an invitation: who answers again changes the answer.
     invitation_id: Mapped[int | None] = mapped_column(ForeignKey("invitations.id"), unique=True)
     external_id: Mapped[str | None] = mapped_column(String(200), comment="the id under which another system knows it")
+    # One answer a page: who presses Send twice has answered once.
+    page_key: Mapped[str | None] = mapped_column(String(64))
+    sign: Mapped[Sign] = mapped_column(
+        checked(Sign, "sign"), default=Sign.SENT, server_default="sent", comment="what made it count"
+    )
     score: Mapped[int | None] = mapped_column(SmallInteger)
     comment: Mapped[str | None] = mapped_column(Text, comment="redacted")
     redactions: Mapped[list[str]] = mapped_column(JSON, default=list, comment="kinds of what was redacted, in order")
@@ -92,6 +112,69 @@ class Answer(Leased, Base):
 
     survey: Mapped[Survey] = relationship()
     customer: Mapped[Customer | None] = relationship()
+
+
+class AnswerVersion(Base):
+    """What an answer said before the customer changed it. `answers` holds what counts now."""
+
+    __tablename__ = "answer_versions"
+    __table_args__ = (UniqueConstraint("answer_id", "revision"),)
+
+    id: Mapped[pk]
+    answer_id: Mapped[int] = mapped_column(ForeignKey("answers.id", ondelete="CASCADE"))
+    revision: Mapped[int]
+    score: Mapped[int | None] = mapped_column(SmallInteger)
+    comment: Mapped[str] = mapped_column(Text, comment="redacted")
+    sign: Mapped[Sign] = mapped_column(checked(Sign, "version_sign"))
+    answered_at: Mapped[utc]
+    replaced_at: Mapped[utc]
+
+
+class UnconfirmedState(StrEnum):
+    """Where an answer that does not count stands."""
+
+    PROVISIONAL = "provisional"
+    SUSPECT = "suspect"
+    CONFIRMED = "confirmed"
+    DISMISSED = "dismissed"
+    OVERTAKEN = "overtaken"
+
+
+class UnconfirmedAnswer(Base):
+    """What came from a customer's link but may have come from a program. It counts nowhere: only what a human sign has
+    confirmed becomes an answer, in a table of its own."""
+
+    __tablename__ = "unconfirmed_answers"
+    __table_args__ = (
+        CheckConstraint("reason <> ''", name="says_why"),
+        CheckConstraint("(state IN ('provisional', 'suspect')) = (settled_at IS NULL)", name="settled_has_a_time"),
+        Index(
+            "ix_unconfirmed_answers_open",
+            "survey_id",
+            "state",
+            sqlite_where=text("settled_at IS NULL"),
+            postgresql_where=text("settled_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[pk]
+    survey_id: Mapped[int] = mapped_column(ForeignKey("surveys.id"))
+    invitation_id: Mapped[int | None] = mapped_column(ForeignKey("invitations.id"), index=True)
+    page_key: Mapped[str | None] = mapped_column(String(64), unique=True)
+    sign: Mapped[Sign] = mapped_column(checked(Sign, "unconfirmed_sign"))
+    state: Mapped[UnconfirmedState] = mapped_column(checked(UnconfirmedState, "unconfirmed_state"))
+    reason: Mapped[str] = mapped_column(String(200), comment="why it does not count")
+    score: Mapped[int | None] = mapped_column(SmallInteger)
+    sealed: Mapped[bytes | None] = mapped_column(LargeBinary, comment="what was typed, encrypted")
+    email: Mapped[str] = mapped_column(String(254), default="", comment="address left on an open page")
+    context: Mapped[json_dict]
+    seen_at: Mapped[utc]
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    settled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    settled_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+
+    survey: Mapped[Survey] = relationship()
+    invitation: Mapped[Invitation | None] = relationship()
 
 
 class RawComment(Base):

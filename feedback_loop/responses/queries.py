@@ -9,7 +9,15 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, joinedload
 
 from feedback_loop import tokens
-from feedback_loop.responses.models import Answer, Customer, Invitation, RawComment, RawReading
+from feedback_loop.responses.models import (
+    Answer,
+    AnswerVersion,
+    Customer,
+    Invitation,
+    RawComment,
+    RawReading,
+    UnconfirmedAnswer,
+)
 from feedback_loop.surveys.models import Survey
 from feedback_loop.web.paging import Page, offset
 
@@ -35,6 +43,15 @@ def answer_to(session: Session, invitation: Invitation) -> Answer | None:
     return session.scalar(select(Answer).where(Answer.invitation_id == invitation.id))
 
 
+def unconfirmed_answer(session: Session, survey: Survey, id: int) -> UnconfirmedAnswer | None:
+    """An answer to a survey that does not count, with its invitation, or None."""
+    return session.scalar(
+        select(UnconfirmedAnswer)
+        .where(UnconfirmedAnswer.id == id, UnconfirmedAnswer.survey_id == survey.id)
+        .options(joinedload(UnconfirmedAnswer.invitation))
+    )
+
+
 def customer_by_email(session: Session, email: str) -> Customer | None:
     """The customer with this address, or None."""
     return session.scalar(select(Customer).where(Customer.email == email.strip().lower()))
@@ -45,6 +62,20 @@ def answer(session: Session, answer_id: int) -> Answer | None:
     return session.scalar(
         select(Answer).where(Answer.id == answer_id).options(joinedload(Answer.survey), joinedload(Answer.customer))
     )
+
+
+def versions_of(session: Session, answers: Collection[Answer]) -> dict[int, list[AnswerVersion]]:
+    """What those of these answers that were changed said before, the newest first, by the answer's id."""
+    changed = [each.id for each in answers if each.revision > 1]
+    versions: dict[int, list[AnswerVersion]] = {}
+    if changed:
+        for row in session.scalars(
+            select(AnswerVersion)
+            .where(AnswerVersion.answer_id.in_(changed))
+            .order_by(AnswerVersion.answer_id, AnswerVersion.revision.desc())
+        ):
+            versions.setdefault(row.answer_id, []).append(row)
+    return versions
 
 
 def with_original(session: Session, answers: Collection[Answer], now: datetime) -> set[int]:

@@ -15,7 +15,7 @@ from feedback_loop.accounts.models import User
 from feedback_loop.analysis.redaction import Redaction, redact
 from feedback_loop.db import Sessions, clean_text
 from feedback_loop.jobs.claims import Claim, all_still_ours, claim
-from feedback_loop.responses.models import Answer, Customer, Invitation, RawComment, RawReading
+from feedback_loop.responses.models import Answer, AnswerVersion, Customer, Invitation, RawComment, RawReading, Sign
 from feedback_loop.responses.queries import customer_by_email
 from feedback_loop.responses.raw import RawTextUnreadable, seal, unseal
 from feedback_loop.settings import Settings
@@ -27,7 +27,11 @@ REDACTION_LEASE = timedelta(minutes=2)
 
 
 class Refused(ValueError):
-    """A raw text is not shown; says why."""
+    """Something is not done; says why."""
+
+
+class SentTwice(Refused):
+    """The same page was sent twice at one moment; one of the two is recorded."""
 
 
 class NoRight(Refused):
@@ -86,8 +90,10 @@ def record_answer(
     answered_at: datetime,
     now: datetime,
     settings: Settings,
+    sign: Sign = Sign.SENT,
+    page_key: str | None = None,
 ) -> Answer:
-    """Record an answer; to an invitation that has one already, change it.
+    """Record an answer that counts; where the invitation or the page has one already, change it and keep the old one.
 
     The comment is sealed until the worker has redacted it. No row of `answers` ever holds the raw text.
 
@@ -101,47 +107,102 @@ def record_answer(
         answered_at: When it was given.
         now: The present moment.
         settings: For the key and the lifetime of raw text.
+        sign: What makes it count.
+        page_key: Hash of the identifier of the open page it came from.
     """
     comment = clean_text(comment).strip()
-    answer = None
-    if invitation is not None:
-        # Two sends of one link at once queue here, so that the second changes the answer of the first.
-        session.execute(select(Invitation.id).where(Invitation.id == invitation.id).with_for_update())
-        # Read anew: a worker may have claimed or redacted it since the page looked.
-        answer = session.scalar(
-            select(Answer)
-            .where(Answer.invitation_id == invitation.id)
-            .with_for_update()
-            .execution_options(populate_existing=True)
-        )
+    said: dict[str, Any] = {
+        "score": score,
+        "answered_at": answered_at,
+        "sign": sign,
+        "comment": None if comment else "",
+        "redactions": [],
+        "redacted_at": None if comment else now,
+        "analysed_at": None,
+    }
+    answer = earlier_answer(session, invitation, page_key)
     if answer is None:
-        answer = Answer(
+        fresh = Answer(
             survey_id=survey.id,
             customer_id=customer.id if customer else None,
             invitation_id=invitation.id if invitation else None,
+            page_key=page_key,
             external_id=external_id,
             context=context,
             received_at=now,
+            **said,
         )
-        session.add(answer)
+        answer = add_answer(session, fresh)
     else:
-        answer.revision += 1
-        # A worker busy with the old comment finds the fence changed and writes nothing.
-        answer.fence += 1
-        answer.claimed_until = None
-        session.execute(delete(RawComment).where(RawComment.answer_id == answer.id))
-    answer.score = score
-    answer.answered_at = answered_at
-    answer.comment = None if comment else ""
-    answer.redactions = []
-    answer.redacted_at = None if comment else now
-    answer.analysed_at = None
+        change(session, answer, said, now, settings)
+        if answer.customer_id is None and customer is not None:  # the address was added on the second send
+            answer.customer_id = customer.id
     session.flush()
     if comment:
         expires_at = now + timedelta(days=max(1, settings.raw_text_days))
         session.add(RawComment(answer_id=answer.id, sealed=seal(comment, settings.secret_key), expires_at=expires_at))
         session.flush()
     return answer
+
+
+def earlier_answer(session: Session, invitation: Invitation | None, page_key: str | None) -> Answer | None:
+    """The answer that a link or an open page has already, locked; read anew, for a worker may have claimed it since."""
+    if invitation is not None:
+        # Two sends of one link at once queue here, so that the second changes the answer of the first.
+        session.execute(select(Invitation.id).where(Invitation.id == invitation.id).with_for_update())
+        where = Answer.invitation_id == invitation.id
+    elif page_key is not None:
+        where = Answer.page_key == page_key
+    else:
+        return None
+    found = select(Answer).where(where).with_for_update().execution_options(populate_existing=True)
+    return session.scalar(found)
+
+
+def add_answer(session: Session, answer: Answer) -> Answer:
+    """Add an answer.
+
+    Raises:
+        SentTwice: The same page was sent at the same moment, and the other was first.
+    """
+    if answer.page_key is None:
+        session.add(answer)
+        return answer
+    try:
+        with session.begin_nested():
+            session.add(answer)
+    except IntegrityError:
+        raise SentTwice("This page was sent twice at once.") from None
+    return answer
+
+
+def change(session: Session, answer: Answer, said: dict[str, Any], now: datetime, settings: Settings) -> None:
+    """Let an answer say something else, and keep what it said."""
+    raw = session.get(RawComment, answer.id)
+    comment = answer.comment
+    if comment is None:  # not redacted yet; a version is never kept as it was typed
+        text = unseal(raw.sealed, settings.secret_key) if raw else ""
+        comment = redact(text, settings.phone_region or None).text
+    session.add(
+        AnswerVersion(
+            answer_id=answer.id,
+            revision=answer.revision,
+            score=answer.score,
+            comment=comment,
+            sign=answer.sign,
+            answered_at=answer.answered_at,
+            replaced_at=now,
+        )
+    )
+    if raw is not None:
+        session.delete(raw)
+        session.flush()  # before the new one is added under the same key
+    for name, value in said.items():
+        setattr(answer, name, value)
+    answer.revision += 1
+    # A worker busy with the old comment finds the fence changed and writes nothing.
+    answer.fence += 1
+    answer.claimed_until = None
 
 
 def redact_pending(sessions: Sessions, settings: Settings, now: datetime, limit: int = 500) -> int:

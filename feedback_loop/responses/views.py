@@ -1,11 +1,12 @@
 """The pages on which customers answer, by a public link or by an invitation of their own; and those on which staff
-with the right to it read an original, as nothing outside this domain may. A GET never records."""
+with the right to it read an original, as nothing outside this domain may. A GET never records an answer; what may come
+from a program is kept apart."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, abort, redirect, render_template, request, url_for
+from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
 
@@ -15,20 +16,22 @@ from feedback_loop.accounts.models import Role
 from feedback_loop.accounts.queries import raw_right_changes
 from feedback_loop.clock import utc_now
 from feedback_loop.db import clean_text
-from feedback_loop.responses import queries, service
+from feedback_loop.responses import queries, receiving, service
+from feedback_loop.responses.confirming import Judgement, Standing
 from feedback_loop.responses.forms import AnswerForm, OriginalForm
-from feedback_loop.responses.models import Answer, Invitation
+from feedback_loop.responses.models import Answer, Invitation, Sign
 from feedback_loop.responses.raw import RawTextUnreadable
 from feedback_loop.surveys.models import Survey, SurveyState
 from feedback_loop.surveys.scales import SCALES
-from feedback_loop.web.database import session, settings
+from feedback_loop.web.database import session, sessions, settings
+from feedback_loop.web.forms import StaffForm
 from feedback_loop.web.navigation import page_number
 from feedback_loop.web.security import keep_private
 
 bp = Blueprint("responses", __name__)
 bp.after_request(keep_private)
 
-Page = str | Response | tuple[str, int]
+Page = str | Response | tuple[str, int] | dict[str, bool]
 
 CONTEXT_PREFIX = "c_"
 MOST_CONTEXT = 10
@@ -46,23 +49,7 @@ def survey(slug: str) -> Page:
         return closed(survey)
     context = given_context(request.form if request.method == "POST" else request.args)
     form = answer_form(survey, f"answer:{survey.slug}", {"score": asked_score(survey)})
-    if request.method == "POST" and form.validate():
-        now = utc_now()
-        customer = service.find_customer(session(), form.email.data, "", now) if form.email.data else None
-        service.record_answer(
-            session(),
-            survey,
-            score=form.chosen,
-            comment=form.words,
-            customer=customer,
-            invitation=None,
-            context=context,
-            external_id=None,
-            answered_at=now,
-            now=now,
-            settings=settings(),
-        )
-        session().commit()
+    if request.method == "POST" and form.validate() and counts(form, survey, None, context):
         return redirect(url_for(".survey_thanks", slug=survey.slug), 303)
     return page(form, action=url_for(".survey", slug=survey.slug), context=context)
 
@@ -90,21 +77,7 @@ def invitation(token: str) -> Page:
     form = answer_form(survey, f"invitation:{invitation.token_hash}", earlier_values(survey, earlier))
     del form.email  # we know the address
     context = given_context(request.form if request.method == "POST" else request.args)
-    if request.method == "POST" and form.validate():
-        service.record_answer(
-            session(),
-            survey,
-            score=form.chosen,
-            comment=form.words,
-            customer=invitation.customer,
-            invitation=invitation,
-            context=context | invitation.context,
-            external_id=None,
-            answered_at=now,
-            now=now,
-            settings=settings(),
-        )
-        session().commit()
+    if request.method == "POST" and form.validate() and counts(form, survey, invitation, context | invitation.context):
         return redirect(url_for(".invitation_thanks", token=token), 303)
     return page(
         form, action=url_for(".invitation", token=token), context=context, invitation=invitation, earlier=earlier
@@ -123,6 +96,72 @@ def invitation_thanks(token: str) -> Page:
     return render_template(
         "responses/thanks.html", survey=invitation.survey, token=token, name=invitation.customer.name
     )
+
+
+@bp.post("/s/<slug>/signs")
+@public
+def survey_sign(slug: str) -> Page:
+    """A person moved on the page of a score link."""
+    survey = survey_or_404(slug)
+    if survey.state == SurveyState.CLOSED:
+        abort(410)
+    return noticed(survey, None, f"answer:{survey.slug}", given_context(request.form))
+
+
+@bp.post("/i/<token>/signs")
+@public
+def invitation_sign(token: str) -> Page:
+    """The page of an invited customer's score link was opened, or a person moved on it."""
+    invitation = queries.invitation_by_token(session(), token) or abort(404)
+    expired = invitation.expires_at is not None and invitation.expires_at <= utc_now()
+    if expired or invitation.survey.state == SurveyState.CLOSED:
+        abort(410)
+    context = given_context(request.form) | invitation.context
+    return noticed(invitation.survey, invitation, f"invitation:{invitation.token_hash}", context)
+
+
+@bp.get("/i/<token>/contents")
+@public
+def trap(token: str) -> Page:
+    """A link in the mail that people do not see. Whoever follows it is a program; the page says so to a curious one."""
+    invitation = queries.invitation_by_token(session(), token)
+    if invitation is None:
+        return render_template("responses/unknown.html"), 404
+    # The one GET that writes: it notes what a program did, and changes no answer.
+    with sessions().begin() as writing:
+        receiving.trap(writing, writing.get_one(Invitation, invitation.id), utc_now())
+    return render_template("responses/trap.html", token=token)
+
+
+@bp.get("/surveys/<slug>/unconfirmed")
+@staff(Role.VIEWER)
+def unconfirmed(slug: str) -> Page:
+    """Answers that do not count, and why."""
+    survey = survey_or_404(slug)
+    shown = receiving.unconfirmed(session(), survey, page_number(), settings())
+    return render_template("responses/unconfirmed.html", survey=survey, page=shown, scale=SCALES[survey.scale])
+
+
+@bp.post("/surveys/<slug>/unconfirmed/<int:unconfirmed_id>")
+@staff(Role.LEAD)
+def settle(slug: str, unconfirmed_id: int) -> Page:
+    """Let an answer count after all, or put it away."""
+    survey, form = survey_or_404(slug), StaffForm()
+    if not form.validate_on_submit():
+        abort(400, "The page had been open for too long. Go back, reload it, and send the form again.")
+    row = queries.unconfirmed_answer(session(), survey, unconfirmed_id) or abort(404, "There is no such answer.")
+    try:
+        if request.form.get("verdict") == "confirm":
+            receiving.confirm(session(), row, me(), utc_now(), settings())
+            flash("The answer counts now.")
+        else:
+            receiving.dismiss(session(), row, me(), utc_now())
+            flash("Put away as a program’s. What it had typed is destroyed.")
+        session().commit()
+    except (service.Refused, RawTextUnreadable) as error:
+        session().rollback()
+        flash(str(error), "error")
+    return redirect(url_for(".unconfirmed", slug=slug))
 
 
 @bp.route("/answers/<int:answer_id>/original", methods=["GET", "POST"])
@@ -155,6 +194,64 @@ def readings() -> Page:
         "responses/readings.html",
         page=queries.readings(session(), page_number()),
         changes=raw_right_changes(session(), RIGHTS_SHOWN),
+    )
+
+
+def counts(form: AnswerForm, survey: Survey, invitation: Invitation | None, context: dict[str, Any]) -> bool:
+    """Take in what was sent. Where it may come from a program, the form comes back and asks to press Send once more."""
+    judgement = taken_in(form, survey, invitation, context, Sign.SENT)
+    if judgement is None or judgement.standing == Standing.CONFIRMED:
+        return True
+    form.form_errors.append(
+        "That was faster than people usually are. Nothing is lost: please press Send once more, so that we know that "
+        "it was you."
+    )
+    return False
+
+
+def taken_in(
+    form: AnswerForm, survey: Survey, invitation: Invitation | None, context: dict[str, Any], sign: Sign
+) -> Judgement | None:
+    """Hand over what came from a page that we made."""
+    assert form.shown is not None  # the form's token has been checked
+    given = receiving.Given(
+        sign=sign,
+        score=form.chosen,
+        comment=form.words if sign == Sign.SENT else "",
+        email=(form.email.data or "") if form.email and sign == Sign.SENT else "",
+        context=context,
+        page_key=form.shown.key,
+        page_made_at=form.shown.made_at,
+        is_prefetch=is_prefetch(),
+    )
+    try:
+        judgement = receiving.receive(session(), survey, invitation, given, utc_now(), settings())
+    except service.SentTwice:
+        session().rollback()
+        return None
+    session().commit()
+    return judgement
+
+
+def noticed(survey: Survey, invitation: Invitation | None, purpose: str, context: dict[str, Any]) -> Page:
+    """What the script of an answering page noticed; answers whether the score counts now."""
+    form = answer_form(survey, purpose, {})
+    sign = Sign.GESTURE if request.form.get("sign") == Sign.GESTURE else Sign.OPENED
+    score = form.score.data
+    if form.shown is None or not score or not form.score.validate(form):
+        abort(400)
+    if sign == Sign.OPENED and invitation is None:
+        return "", 204  # of an open link nothing is known by which looks could be told apart
+    judgement = taken_in(form, survey, invitation, context, sign)
+    return {"counts": judgement is not None and judgement.standing == Standing.CONFIRMED}
+
+
+def is_prefetch() -> bool:
+    """Whether a browser or mail program says that it fetches before anybody looks."""
+    return any(
+        word in request.headers.get(name, "").lower()
+        for name in ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")
+        for word in ("prefetch", "prerender", "preview")
     )
 
 
@@ -193,9 +290,11 @@ def page(
     earlier: Answer | None = None,
 ) -> tuple[str, int]:
     """The answering page; 400 when the form came back with errors."""
+    score_link = bool(form.score.data) and request.method == "GET" and bool(request.args.get("score"))
     page = render_template(
         "responses/answer.html",
         form=form,
+        signs=action_signs(invitation, form.survey, action) if score_link else "",
         survey=form.survey,
         action=action,
         context={CONTEXT_PREFIX + name: value for name, value in context.items()},
@@ -203,6 +302,11 @@ def page(
         earlier=earlier,
     )
     return page, 400 if form.errors else 200
+
+
+def action_signs(invitation: Invitation | None, survey: Survey, action: str) -> str:
+    """Where the page of a score link says that it was opened and that a person moved on it."""
+    return f"{action}/signs" if invitation or survey.takes_gestures else ""
 
 
 def asked_score(survey: Survey) -> str:

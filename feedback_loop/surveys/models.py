@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, String
+from sqlalchemy import CheckConstraint, String, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from feedback_loop.db import Base, checked, long_text, pk, short_text, utc
@@ -43,4 +43,9 @@ class Survey(Base):
     prompt_high: Mapped[str] = mapped_column(String(300), comment="asked after a high score")
     thanks: Mapped[long_text]
     state: Mapped[SurveyState] = mapped_column(checked(SurveyState, "survey_state"), default=SurveyState.OPEN)
+    takes_gestures: Mapped[bool] = mapped_column(
+        default=True,
+        server_default=true(),
+        comment="whether a score link counts once a person moves on its page, without Send",
+    )
     created_at: Mapped[utc]

@@ -54,3 +54,15 @@ def set_state(slug: str) -> Reply:
     session().commit()
     flash(f"{survey.name} takes {'answers again' if survey.state == SurveyState.OPEN else 'no more answers'}.")
     return redirect(url_for("reports.survey", slug=survey.slug))
+
+
+@bp.post("/surveys/<slug>/gestures")
+@staff(Role.ADMIN)
+def set_gestures(slug: str) -> Reply:
+    """Say whether a score link counts once a person moves on its page, or only by Send."""
+    survey = queries.by_slug(session(), slug) or abort(404)
+    survey.takes_gestures = request.form.get("takes") == "yes"
+    session().commit()
+    counts = "once somebody moves on its page" if survey.takes_gestures else "only when Send is pressed"
+    flash(f"A score link of {survey.name} counts {counts}.")
+    return redirect(url_for("reports.survey", slug=survey.slug))

@@ -3,6 +3,8 @@ cookies."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from flask import current_app
@@ -10,7 +12,9 @@ from flask_wtf import FlaskForm
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from wtforms import Form, HiddenField, ValidationError
 
+from feedback_loop.clock import utc_now
 from feedback_loop.db import clean_text
+from feedback_loop.tokens import draw, hashed
 
 FORM_TOKEN_HOURS = 24
 
@@ -41,8 +45,30 @@ def signer() -> URLSafeTimedSerializer:
     return URLSafeTimedSerializer(current_app.secret_key or "", salt="public-form")
 
 
+@dataclass(frozen=True)
+class ShownPage:
+    """One page as it was made for one reader.
+
+    Attributes:
+        identifier: Random; what is sent twice from one page was meant once.
+        made_at: When it was made, to the millisecond.
+    """
+
+    identifier: str
+    made_at: datetime
+
+    @property
+    def key(self) -> str:
+        """What is stored of the identifier."""
+        return hashed(self.identifier)
+
+
 class PublicForm(Form):  # type: ignore[misc]
-    """A form for customers. `purpose` ties its token to one page, so that a token of another page does not fit."""
+    """A form for customers. `purpose` ties its token to one page, so that a token of another page does not fit.
+
+    Attributes:
+        shown: The page it was sent from; None before it is sent, or where the token is none of ours.
+    """
 
     class Meta(TidyMeta, Form.Meta):  # type: ignore[misc]
         """Tidies."""
@@ -52,17 +78,24 @@ class PublicForm(Form):  # type: ignore[misc]
     def __init__(self, formdata: Any = None, *, purpose: str, **kwargs: Any) -> None:
         self.purpose = purpose
         super().__init__(formdata, **kwargs)
+        self.shown = self._read(self.form_token.data or "")
 
     def new_token(self) -> str:
-        """A token for the page about to be shown."""
-        token = signer().dumps(self.purpose)
+        """A token for the page about to be shown; a page that comes back with a message is still the same page."""
+        identifier = self.shown.identifier if self.shown else draw()
+        token = signer().dumps([self.purpose, identifier, int(utc_now().timestamp() * 1000)])
         return token.decode() if isinstance(token, bytes) else token
 
-    def validate_form_token(self, field: Any) -> None:
+    def validate_form_token(self, _field: Any) -> None:
         """Refuse a form that did not come from our page, or that lay open for a day; what was typed stays."""
-        try:
-            purpose = signer().loads(field.data or "", max_age=FORM_TOKEN_HOURS * 3600)
-        except BadSignature:
-            purpose = None
-        if purpose != self.purpose:
+        if self.shown is None:
             raise ValidationError("This page had been open for too long. Nothing is lost: please press Send once more.")
+
+    def _read(self, token: str) -> ShownPage | None:
+        try:
+            purpose, identifier, made = signer().loads(token, max_age=FORM_TOKEN_HOURS * 3600)
+        except (BadSignature, ValueError, TypeError):
+            return None
+        if purpose != self.purpose:
+            return None
+        return ShownPage(identifier, datetime.fromtimestamp(made / 1000, UTC))

@@ -7,7 +7,7 @@ import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -25,7 +25,8 @@ from feedback_loop.complaints.vectors import hash_text, pack
 from feedback_loop.db import Sessions, reading
 from feedback_loop.demo.walk import find_mail
 from feedback_loop.pipeline import Context
-from feedback_loop.responses.models import Answer, Customer
+from feedback_loop.responses import confirming
+from feedback_loop.responses.models import Answer, Customer, Sign, UnconfirmedAnswer, UnconfirmedState
 from feedback_loop.responses.service import record_answer, redact_pending
 from feedback_loop.settings import Settings
 from feedback_loop.surveys.models import ScaleName
@@ -370,3 +371,29 @@ def test_a_lead_merges_on_a_phone_without_javascript(
         check(browser, page)
     with reading(sessions) as session:
         assert session.get_one(Complaint, late.id).state == ComplaintState.MERGED
+
+
+def test_a_click_in_a_mail_and_one_movement_count_an_open_page_does_not(
+    browser: Browser, desk: Page, site: str, make: Make, sessions: Sessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(confirming, "GESTURE_AFTER", timedelta(seconds=1))
+
+    def found() -> tuple[list[tuple[int | None, Sign]], list[UnconfirmedState]]:
+        with reading(sessions) as session:
+            counted = [(row.score, row.sign) for row in session.execute(select(Answer.score, Answer.sign))]
+            return counted, list(session.scalars(select(UnconfirmedAnswer.state)))
+
+    _, token = make.invitation(make.survey("order-delivered", ScaleName.CSAT))
+    make.session.commit()
+    desk.goto(f"{site}/i/{token}?score=2")
+    desk.wait_for_timeout(2_500)
+    assert found() == ([], [UnconfirmedState.PROVISIONAL])
+    check(browser, desk)
+    desk.mouse.move(300, 300)
+    desk.mouse.move(320, 310)
+    expect(desk.get_by_role("status")).to_have_text(re.compile("Your choice counts"))
+    assert found() == ([(2, Sign.GESTURE)], [UnconfirmedState.OVERTAKEN])
+    desk.get_by_label("What went wrong?").fill("The lid was cracked.")
+    desk.get_by_role("button", name="Send").click()
+    expect(desk.get_by_role("heading", name="Thank you")).to_be_visible()
+    assert found()[0] == [(2, Sign.SENT)]
