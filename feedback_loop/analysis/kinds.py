@@ -7,6 +7,7 @@ problem, since a praise among problems costs a glance and a lost problem costs a
 
 from __future__ import annotations
 
+import functools
 import re
 from enum import StrEnum
 
@@ -182,8 +183,12 @@ def _any_of(words: list[str], phrases: Phrases) -> bool:
 def _without(words: list[str], phrases: Phrases) -> list[str]:
     """The words that belong to none of these phrases; longer phrases first."""
     rest: list[str] = []
-    position = 0
+    position, begins = 0, _first_words(phrases)
     while position < len(words):
+        if words[position] not in begins:
+            rest.append(words[position])
+            position += 1
+            continue
         for length in range(min(_LONGEST_PHRASE, len(words) - position), 0, -1):
             if tuple(words[position : position + length]) in phrases:
                 position += length
@@ -192,3 +197,9 @@ def _without(words: list[str], phrases: Phrases) -> list[str]:
             rest.append(words[position])
             position += 1
     return rest
+
+
+@functools.cache
+def _first_words(phrases: Phrases) -> frozenset[str]:
+    """The words that these phrases begin with: most words of a text begin none."""
+    return frozenset(phrase[0] for phrase in phrases)

@@ -11,6 +11,8 @@ import unicodedata
 
 def plain(text: str) -> str:
     """Small letters without accents; German "schön" and "würde" stay apart from "schon" and "wurde"."""
+    if text.isascii():  # as most English is: the rest would change nothing
+        return text.casefold().replace("`", "'")
     text = unicodedata.normalize("NFKC", text).casefold().replace("’", "'").replace("`", "'")
     text = _UMLAUT.sub(lambda match: match.group().replace("ö", "oe").replace("ü", "ue"), text)
     return "".join(c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c))

@@ -193,7 +193,12 @@ def write_statements(
     ours = all_still_ours(session, Answer, claims)
     if not ours:
         return 0
-    session.execute(update(Answer), [{"id": id, "analysed_at": now, "claimed_until": None} for id in sorted(ours)])
+    session.execute(
+        update(Answer)
+        .where(Answer.id.in_(ours))
+        .values(analysed_at=now, claimed_until=None)
+        .execution_options(synchronize_session=False)
+    )
     into = merged_into(session)
     decided = decided_by_people(session, vector_ids.values(), into)
     old = session.execute(
