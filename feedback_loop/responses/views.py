@@ -22,6 +22,7 @@ from feedback_loop.responses.raw import RawTextUnreadable
 from feedback_loop.surveys.models import Survey, SurveyState
 from feedback_loop.surveys.scales import SCALES
 from feedback_loop.web.database import session, settings
+from feedback_loop.web.language import chosen, language, speak
 from feedback_loop.web.navigation import page_number
 from feedback_loop.web.security import keep_private
 
@@ -49,6 +50,8 @@ def survey(slug: str) -> Page:
     if request.method == "POST" and form.validate():
         now = utc_now()
         customer = service.find_customer(session(), form.email.data, "", now) if form.email.data else None
+        if customer is not None:
+            service.remember_language(customer, language())
         service.record_answer(
             session(),
             survey,
@@ -81,6 +84,7 @@ def invitation(token: str) -> Page:
     invitation = queries.invitation_by_token(session(), token)
     if invitation is None:
         return render_template("responses/unknown.html"), 404
+    speak_to(invitation)
     survey, now = invitation.survey, utc_now()
     if survey.state == SurveyState.CLOSED:
         return closed(survey)
@@ -91,6 +95,7 @@ def invitation(token: str) -> Page:
     del form.email  # we know the address
     context = given_context(request.form if request.method == "POST" else request.args)
     if request.method == "POST" and form.validate():
+        service.remember_language(invitation.customer, language(), chosen())
         service.record_answer(
             session(),
             survey,
@@ -118,6 +123,7 @@ def invitation_thanks(token: str) -> Page:
     invitation = queries.invitation_by_token(session(), token)
     if invitation is None:
         return render_template("responses/unknown.html"), 404
+    speak_to(invitation)
     if queries.answer_to(session(), invitation) is None:
         return redirect(url_for(".invitation", token=token), 303)
     return render_template(
@@ -164,6 +170,11 @@ def survey_or_404(slug: str) -> Survey:
     if survey is None:
         abort(404)
     return survey
+
+
+def speak_to(invitation: Invitation) -> None:
+    """Speak in the language of an invitation, or of the customer who has it."""
+    speak(invitation.language, invitation.customer.language)
 
 
 def closed(survey: Survey) -> tuple[str, int]:

@@ -7,6 +7,7 @@ from wtforms.fields import SelectChoice
 from wtforms.validators import DataRequired, Length, Optional, Regexp
 
 from feedback_loop.accounts.forms import ADDRESS
+from feedback_loop.languages import LANGUAGES
 from feedback_loop.surveys.scales import SCALES
 from feedback_loop.surveys.service import SLUG
 from feedback_loop.web.forms import StaffForm
@@ -77,4 +78,13 @@ class InvitationForm(StaffForm):
         "Customer’s name",
         [Optional(), Length(max=200, message="Enter at most 200 characters.")],
         description="May stay empty.",
+    )
+    language = SelectField(
+        "Language",
+        default="",
+        choices=[
+            SelectChoice("", "The customer’s own, or that of their browser"),
+            *(SelectChoice(code, name) for code, name in LANGUAGES.items()),
+        ],
+        description="In which our words stand around your question.",
     )

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from flask import current_app
+from flask_babel import gettext
 from flask_wtf import FlaskForm
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from wtforms import Form, HiddenField, ValidationError
@@ -65,4 +66,6 @@ class PublicForm(Form):  # type: ignore[misc]
         except BadSignature:
             purpose = None
         if purpose != self.purpose:
-            raise ValidationError("This page had been open for too long. Nothing is lost: please press Send once more.")
+            raise ValidationError(
+                gettext("This page had been open for too long. Nothing is lost: please press Send once more.")
+            )
