@@ -80,6 +80,7 @@ def update(language: str, texts: Catalog) -> int:
     catalogue.update(texts, no_fuzzy_matching=True)
     catalogue.obsolete.clear()
     catalogue.creation_date = catalogue.revision_date = MADE
+    catalogue.version = catalogue.msgid_bugs_address = catalogue.last_translator = catalogue.language_team = ""
     catalogue.header_comment = f"# Customer texts in {LANGUAGES[language]}. See tools/catalogues.py."
     path = po_file(language)
     path.parent.mkdir(parents=True, exist_ok=True)
