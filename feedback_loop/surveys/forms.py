@@ -83,8 +83,8 @@ class InvitationForm(StaffForm):
         "Language",
         default="",
         choices=[
-            SelectChoice("", "The customer’s own, or that of their browser"),
+            SelectChoice("", "As the customer reads"),
             *(SelectChoice(code, name) for code, name in LANGUAGES.items()),
         ],
-        description="In which our words stand around your question.",
+        description="Of the words around your question. Left alone, it is the customer’s, or that of their browser.",
     )
