@@ -14,7 +14,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from feedback_loop.accounts import access, login
 from feedback_loop.db import Sessions
 from feedback_loop.settings import Settings, resource
-from feedback_loop.web import database, errors, filters, security
+from feedback_loop.web import database, errors, filters, language, security
 
 STAFF = ("accounts", "surveys", "complaints", "actions", "reports")
 PUBLIC = ("responses", "followups", "notifications")
@@ -43,6 +43,7 @@ def create_app(settings: Settings, sessions: Sessions) -> Flask:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     database.init_app(app, settings, sessions)
     filters.init_app(app)
+    language.init_app(app, PUBLIC)
     security.init_app(app)
     errors.init_app(app)
     login.init_app(app)

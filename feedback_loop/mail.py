@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from email.message import EmailMessage
 from email.utils import format_datetime, formataddr, parseaddr
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from feedback_loop import languages
 from feedback_loop.settings import Settings, resource
 
 
@@ -70,31 +71,36 @@ class Transport(Protocol):
 
 
 @cache
-def environment() -> Environment:
-    """Where mail templates come from."""
-    return Environment(
+def environment(language: str) -> Environment:
+    """Where mail templates come from, and the language in which they speak."""
+    made = Environment(
         loader=FileSystemLoader(resource("templates") / "email"),
         autoescape=select_autoescape(["html"]),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
     )
+    made.policies["ext.i18n.trimmed"] = True
+    made.install_gettext_translations(languages.translations(language), newstyle=True)  # type: ignore[attr-defined]
+    made.filters["day"] = partial(languages.as_day, language=language)
+    made.globals.update(language=language, direction=languages.direction(language))
+    return made
 
 
-def render(kind: str, context: Mapping[str, Any]) -> tuple[str, str, str]:
+def render(kind: str, context: Mapping[str, Any], language: str = "") -> tuple[str, str, str]:
     """Write a mail.
 
     Args:
         kind: Folder under `templates/email`.
         context: What its templates need.
+        language: The recipient's; English when it is empty or none of ours.
 
     Returns:
         Subject on one line, plain text, HTML.
     """
-    parts = [
-        environment().get_template(f"{kind}/{name}").render(context)
-        for name in ("subject.txt", "body.txt", "body.html")
-    ]
+    spoken = environment(languages.choose(language))
+    parts = [spoken.get_template(f"{kind}/{name}").render(context) for name in ("subject.txt", "body.txt", "body.html")]
     return " ".join(parts[0].split()), parts[1].strip() + "\n", parts[2]
 
 

@@ -37,6 +37,7 @@ class Raiser:
     customer_id: int
     address: str
     name: str
+    language: str
     quote: str
     said_at: datetime
 
@@ -83,11 +84,11 @@ def raisers(session: Session, item: ActionItem, limit: int | None = None) -> Ite
         .subquery()
     )
     rows = session.execute(
-        select(Customer.id, Customer.email, Customer.name, ranked.c.text, ranked.c.said_at)
+        select(Customer.id, Customer.email, Customer.name, Customer.language, ranked.c.text, ranked.c.said_at)
         .join(ranked, ranked.c.customer_id == Customer.id)
         .where(ranked.c.place == 1, ~no_mail())
         .order_by(Customer.id)
         .limit(limit)
     )
     for row in rows:
-        yield Raiser(row.id, row.email, row.name, row.text, row.said_at)
+        yield Raiser(row.id, row.email, row.name, row.language, row.text, row.said_at)

@@ -197,6 +197,7 @@ def mail_data(person: Raiser, closing: Closing) -> dict[str, object]:
         "said_at": person.said_at.isoformat(),
         "statement": closing.statement.strip(),
         "outcome": closing.outcome.value,
+        "language": person.language,
         "links": LINKS,
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from flask_babel import gettext
 from wtforms import StringField, ValidationError
 
 from feedback_loop.followups.models import Fixed
@@ -23,4 +24,4 @@ class FollowUpForm(CustomerForm):
     def validate_answer(self, field: Any) -> None:
         """A comment alone would not say whether it is fixed."""
         if field.data not in list(Fixed):
-            raise ValidationError("Choose yes or no.")
+            raise ValidationError(gettext("Choose yes or no."))

@@ -11,6 +11,7 @@ from feedback_loop.actions.models import Closure
 from feedback_loop.followups.models import Fixed, FollowUp, Verdict
 from feedback_loop.followups.verdict import Tally
 from feedback_loop.notifications.models import Notification, NotificationState
+from feedback_loop.responses.models import Customer
 
 
 def tally(session: Session, closure: Closure) -> Tally:
@@ -34,6 +35,12 @@ def tally(session: Session, closure: Closure) -> Tally:
 def answer_of(session: Session, notification: Notification) -> FollowUp | None:
     """What the person a notification went to has answered, or None."""
     return session.scalar(select(FollowUp).where(FollowUp.notification_id == notification.id))
+
+
+def customer_of(session: Session, notification: Notification) -> Customer | None:
+    """The customer a notification went to, or None when it went to somebody else."""
+    kind, _, number = notification.recipient.partition(":")
+    return session.get(Customer, int(number)) if kind == "customer" else None
 
 
 def verdict_of(session: Session, closure: Closure) -> Verdict | None:

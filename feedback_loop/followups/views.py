@@ -12,11 +12,13 @@ from feedback_loop.actions.models import Closure
 from feedback_loop.clock import utc_now
 from feedback_loop.followups.forms import FollowUpForm
 from feedback_loop.followups.models import Fixed, FollowUp
-from feedback_loop.followups.queries import answer_of
+from feedback_loop.followups.queries import answer_of, customer_of
 from feedback_loop.followups.service import closure_of, record
 from feedback_loop.notifications import queries
 from feedback_loop.notifications.models import Notification
+from feedback_loop.responses.service import remember_language
 from feedback_loop.web.database import session, settings
+from feedback_loop.web.language import chosen, language, speak
 from feedback_loop.web.security import keep_private
 
 bp = Blueprint("followups", __name__)
@@ -37,7 +39,8 @@ def follow_up(token: str) -> Page:
     earlier = answer_of(session(), notification)
     form = follow_up_form(notification, earlier)
     if request.method == "POST" and form.validate():
-        record(session(), notification, form.fixed, form.words, utc_now(), settings())
+        follow_up = record(session(), notification, form.fixed, form.words, utc_now(), settings())
+        remember_language(follow_up.customer, language(), chosen())
         session().commit()
         return redirect(url_for(".thanks", token=token), 303)
     page = render_template(
@@ -66,9 +69,13 @@ def thanks(token: str) -> Page:
 
 
 def asked_about(token: str) -> tuple[Notification | None, Closure | None]:
-    """The notification of a link and the closing it asks about."""
+    """The notification of a link and the closing it asks about, in the language of whom it was sent to."""
     notification = queries.by_token(session(), token)
-    return notification, closure_of(session(), notification) if notification else None
+    if notification is None:
+        return None, None
+    customer = customer_of(session(), notification)
+    speak(customer.language if customer else "", notification.data.get("language", ""))
+    return notification, closure_of(session(), notification)
 
 
 def follow_up_form(notification: Notification, earlier: FollowUp | None) -> FollowUpForm:

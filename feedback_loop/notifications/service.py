@@ -41,7 +41,7 @@ class Owed:
         address: Mail address.
         name: Name, may be empty.
         data: What the templates need beside name, company and links. `data["links"]` maps names to paths in which
-            `{token}` stands for the mail's own token.
+            `{token}` stands for the mail's own token; `data["language"]` is the person's, may be missing.
     """
 
     recipient: str
@@ -114,13 +114,14 @@ def compose(notification: Notification, settings: Settings, token: str | None = 
     """
     token = token_of(notification, settings) if token is None else token
     data = dict(notification.data)
+    language = data.pop("language", "")
     links = {name: settings.public_url + path.replace("{token}", token) for name, path in data.pop("links", {}).items()}
     for name in ("said_at",):
         if data.get(name):
             data[name] = datetime.fromisoformat(data[name])
     links["unsubscribe_url"] = f"{settings.public_url}/u/{token}"
     subject, text, html = mail.render(
-        notification.kind, {**data, **links, "name": notification.name, "company": settings.company_name}
+        notification.kind, {**data, **links, "name": notification.name, "company": settings.company_name}, language
     )
     headers = {
         # RFC 2369 and RFC 8058: the mail program's own unsubscribe button, which needs no page and no sign-in.

@@ -9,6 +9,7 @@ from feedback_loop.accounts.access import public
 from feedback_loop.clock import utc_now
 from feedback_loop.notifications import queries, service
 from feedback_loop.web.database import session
+from feedback_loop.web.language import speak
 from feedback_loop.web.security import keep_private
 
 bp = Blueprint("notifications", __name__)
@@ -28,6 +29,7 @@ def unsubscribe(token: str) -> str | Response | tuple[str, int]:
     notification = queries.by_token(session(), token)
     if notification is None:
         return render_template("unsubscribe/unknown.html"), 404
+    speak(notification.data.get("language", ""))
     if request.method == "POST":
         service.suppress(session(), notification.address, "Unsubscribed by a link in a mail.", utc_now())
         session().commit()

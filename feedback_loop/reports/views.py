@@ -234,7 +234,7 @@ def invitation(slug: str) -> Reply:
     if not form.validate_on_submit():
         return survey_page(found, form, 400)
     customer = find_customer(session(), form.email.data, form.name.data or "", utc_now())
-    _, token = invite(session(), found, customer, {}, utc_now())
+    _, token = invite(session(), found, customer, {}, utc_now(), form.language.data)
     session().commit()
     link = f"{settings().public_url}/i/{token}"
     return render_template("surveys/invitation.html", survey=found, customer=customer, link=link)

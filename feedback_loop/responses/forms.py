@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from flask_babel import gettext, lazy_gettext
 from wtforms import EmailField, StringField, TextAreaField, ValidationError
 from wtforms.validators import DataRequired, Email, Length, Optional
 
 from feedback_loop.surveys.models import Survey
 from feedback_loop.surveys.scales import SCALES, Choice
 from feedback_loop.web.forms import PublicForm, StaffForm
+from feedback_loop.web.language import as_number
 
-BAD_ADDRESS = "Enter a mail address like name@example.com, or leave this empty."
+BAD_ADDRESS = lazy_gettext("Enter a mail address like name@example.com, or leave this empty.")
 
 
 class CustomerForm(PublicForm):
@@ -38,8 +40,11 @@ class CustomerForm(PublicForm):
         """Refuse what is too long, by name of the limit: cutting it silently would lose the end of what they say."""
         if len(self.words) > self.comment_limit:
             raise ValidationError(
-                f"Your comment has {len(self.words):,} characters; at most {self.comment_limit:,} can be sent. "
-                "Please shorten it."
+                gettext(
+                    "Your comment has %(length)s characters; at most %(limit)s can be sent. Please shorten it.",
+                    length=as_number(len(self.words)),
+                    limit=as_number(self.comment_limit),
+                )
             )
 
     def validate_website(self, field: Any) -> None:
@@ -47,8 +52,10 @@ class CustomerForm(PublicForm):
         if field.data:
             field.data = ""
             raise ValidationError(
-                "A field that stays hidden was filled in, perhaps by your browser. "
-                "Nothing is lost: please press Send once more."
+                gettext(
+                    "A field that stays hidden was filled in, perhaps by your browser. "
+                    "Nothing is lost: please press Send once more."
+                )
             )
 
 
@@ -83,15 +90,15 @@ class AnswerForm(CustomerForm):
         try:
             score = self.chosen
         except ValueError:
-            raise ValidationError("Choose one of the answers.") from None
+            raise ValidationError(gettext("Choose one of the answers.")) from None
         if self.scale.choices and score is None and not self.words:
-            raise ValidationError("Choose an answer, or write a few words.")
+            raise ValidationError(gettext("Choose an answer, or write a few words."))
 
     def validate_comment(self, field: Any) -> None:
         """Where there is no score to choose, the words are the answer."""
         super().validate_comment(field)
         if not self.scale.choices and not self.words:
-            raise ValidationError("Enter a few words.")
+            raise ValidationError(gettext("Enter a few words."))
 
 
 class OriginalForm(StaffForm):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
 
 from sqlalchemy import (
     JSON,
@@ -24,6 +25,8 @@ from feedback_loop.db import Base, UtcDateTime, checked, json_dict, long_text, p
 from feedback_loop.jobs.models import Leased
 from feedback_loop.surveys.models import Survey
 
+language_code = Annotated[str, mapped_column(String(8), default="", server_default="")]
+
 
 class Customer(Base):
     """A person we may write to, known by mail address."""
@@ -34,6 +37,10 @@ class Customer(Base):
     id: Mapped[pk]
     email: Mapped[str] = mapped_column(String(254), unique=True)
     name: Mapped[str] = mapped_column(String(200), default="")
+    language: Mapped[language_code] = mapped_column(
+        CheckConstraint("language = lower(language)", name="language_is_lower_case"),
+        comment="in which we write to them; empty means that we do not know",
+    )
     created_at: Mapped[utc]
 
 
@@ -46,6 +53,10 @@ class Invitation(Base):
     survey_id: Mapped[int] = mapped_column(ForeignKey("surveys.id"), index=True)
     customer_id: Mapped[int] = mapped_column(ForeignKey("customers.id"), index=True)
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    language: Mapped[language_code] = mapped_column(
+        CheckConstraint("language = lower(language)", name="language_is_lower_case"),
+        comment="in which it asks; empty means in the customer's",
+    )
     context: Mapped[json_dict]
     created_at: Mapped[utc]
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -22,7 +22,7 @@ from feedback_loop.responses.models import (
     UnconfirmedState,
 )
 from feedback_loop.responses.raw import RawTextUnreadable, seal, unseal
-from feedback_loop.responses.service import Refused, find_customer, record_answer
+from feedback_loop.responses.service import Refused, find_customer, record_answer, remember_language
 from feedback_loop.settings import Settings
 from feedback_loop.surveys.models import Survey
 from feedback_loop.web.paging import Page, offset
@@ -45,6 +45,8 @@ class Given:
         page_key: Hash of the identifier of the page it was sent from.
         page_made_at: When that page was made.
         is_prefetch: Whether the browser said that it fetched ahead of the reader.
+        shown_language: In which the page spoke.
+        chosen_language: What the reader chose on a page that only they can open; may be empty.
     """
 
     sign: Sign
@@ -55,6 +57,8 @@ class Given:
     page_key: str
     page_made_at: datetime
     is_prefetch: bool = False
+    shown_language: str = ""
+    chosen_language: str = ""
 
 
 def receive(
@@ -97,6 +101,8 @@ def receive(
         return judgement
     email = given.email if invitation is None else ""
     customer = invitation.customer if invitation else find_customer(session, email, "", now) if email else None
+    if customer is not None:
+        remember_language(customer, given.shown_language, given.chosen_language)
     record_answer(
         session,
         survey,

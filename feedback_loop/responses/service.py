@@ -60,17 +60,40 @@ def find_customer(session: Session, email: str, name: str, now: datetime) -> Cus
     return customer
 
 
+def remember_language(customer: Customer, shown: str, chosen: str = "") -> None:
+    """Keep the language in which a customer reads, for mails and for the next page.
+
+    Args:
+        customer: Who answers.
+        shown: The language of the page; kept when we know none.
+        chosen: What they chose on a page that only they can open; goes before what we know.
+    """
+    customer.language = chosen or customer.language or shown
+
+
 def invite(
-    session: Session, survey: Survey, customer: Customer, context: dict[str, Any], now: datetime
+    session: Session, survey: Survey, customer: Customer, context: dict[str, Any], now: datetime, language: str = ""
 ) -> tuple[Invitation, str]:
     """Give a customer the right to answer a survey once.
+
+    Args:
+        survey: What to ask.
+        customer: Whom.
+        context: What it is about.
+        now: The present moment.
+        language: In which to ask; empty for the customer's own.
 
     Returns:
         The invitation, and the token of its link. The token is stored nowhere: show or send it now.
     """
     token = tokens.draw()
     invitation = Invitation(
-        survey=survey, customer=customer, token_hash=tokens.hashed(token), context=context, created_at=now
+        survey=survey,
+        customer=customer,
+        token_hash=tokens.hashed(token),
+        language=language,
+        context=context,
+        created_at=now,
     )
     session.add(invitation)
     session.flush()

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from flask_babel import gettext
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
 
@@ -25,6 +26,7 @@ from feedback_loop.surveys.models import Survey, SurveyState
 from feedback_loop.surveys.scales import SCALES
 from feedback_loop.web.database import session, sessions, settings
 from feedback_loop.web.forms import StaffForm
+from feedback_loop.web.language import chosen, language, speak
 from feedback_loop.web.navigation import page_number
 from feedback_loop.web.security import keep_private
 
@@ -68,6 +70,7 @@ def invitation(token: str) -> Page:
     invitation = queries.invitation_by_token(session(), token)
     if invitation is None:
         return render_template("responses/unknown.html"), 404
+    speak_to(invitation)
     survey, now = invitation.survey, utc_now()
     if survey.state == SurveyState.CLOSED:
         return closed(survey)
@@ -91,6 +94,7 @@ def invitation_thanks(token: str) -> Page:
     invitation = queries.invitation_by_token(session(), token)
     if invitation is None:
         return render_template("responses/unknown.html"), 404
+    speak_to(invitation)
     if queries.answer_to(session(), invitation) is None:
         return redirect(url_for(".invitation", token=token), 303)
     return render_template(
@@ -113,6 +117,7 @@ def survey_sign(slug: str) -> Page:
 def invitation_sign(token: str) -> Page:
     """The page of an invited customer's score link was opened, or a person moved on it."""
     invitation = queries.invitation_by_token(session(), token) or abort(404)
+    speak_to(invitation)
     expired = invitation.expires_at is not None and invitation.expires_at <= utc_now()
     if expired or invitation.survey.state == SurveyState.CLOSED:
         abort(410)
@@ -127,6 +132,7 @@ def trap(token: str) -> Page:
     invitation = queries.invitation_by_token(session(), token)
     if invitation is None:
         return render_template("responses/unknown.html"), 404
+    speak_to(invitation)
     # The one GET that writes: it notes what a program did, and changes no answer.
     with sessions().begin() as writing:
         receiving.trap(writing, writing.get_one(Invitation, invitation.id), utc_now())
@@ -203,8 +209,10 @@ def counts(form: AnswerForm, survey: Survey, invitation: Invitation | None, cont
     if judgement is None or judgement.standing == Standing.CONFIRMED:
         return True
     form.form_errors.append(
-        "That was faster than people usually are. Nothing is lost: please press Send once more, so that we know that "
-        "it was you."
+        gettext(
+            "That was faster than people usually are. Nothing is lost: please press Send once more, so that we know "
+            "that it was you."
+        )
     )
     return False
 
@@ -223,6 +231,8 @@ def taken_in(
         page_key=form.shown.key,
         page_made_at=form.shown.made_at,
         is_prefetch=is_prefetch(),
+        shown_language=language(),
+        chosen_language=chosen() if invitation is not None else "",
     )
     try:
         judgement = receiving.receive(session(), survey, invitation, given, utc_now(), settings())
@@ -261,6 +271,11 @@ def survey_or_404(slug: str) -> Survey:
     if survey is None:
         abort(404)
     return survey
+
+
+def speak_to(invitation: Invitation) -> None:
+    """Speak in the language of an invitation, or of the customer who has it."""
+    speak(invitation.language, invitation.customer.language)
 
 
 def closed(survey: Survey) -> tuple[str, int]:

@@ -7,6 +7,7 @@ from wtforms.fields import SelectChoice
 from wtforms.validators import DataRequired, Length, Optional, Regexp
 
 from feedback_loop.accounts.forms import ADDRESS
+from feedback_loop.languages import LANGUAGES
 from feedback_loop.surveys.scales import SCALES
 from feedback_loop.surveys.service import SLUG
 from feedback_loop.web.forms import StaffForm
@@ -77,4 +78,13 @@ class InvitationForm(StaffForm):
         "Customer’s name",
         [Optional(), Length(max=200, message="Enter at most 200 characters.")],
         description="May stay empty.",
+    )
+    language = SelectField(
+        "Language",
+        default="",
+        choices=[
+            SelectChoice("", "As the customer reads"),
+            *(SelectChoice(code, name) for code, name in LANGUAGES.items()),
+        ],
+        description="Of the words around your question. Left alone, it is the customer’s, or that of their browser.",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from feedback_loop.languages import to_translate as _
 from feedback_loop.surveys.models import ScaleName
 
 
@@ -13,7 +14,7 @@ class Choice:
 
     score: int
     written: str  # as files, links and forms write it: "yes", "4"
-    label: str  # as a person reads it
+    label: str  # as a person reads it, in English; marked for the catalogues
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Scale:
         choices: Every score, lowest first; empty on the text-only scale.
         low_up_to: Scores up to this one call for help, so the low prompt is asked.
         ends: What the lowest and the highest score mean, in words; empty where each choice has its own word.
+            Marked for the catalogues.
     """
 
     name: ScaleName
@@ -80,17 +82,24 @@ def numbers(low: int, high: int, labels: tuple[str, ...] = ()) -> tuple[Choice, 
 SCALES: dict[ScaleName, Scale] = {
     scale.name: scale
     for scale in (
-        Scale(ScaleName.HELPFUL, "Helpful, yes or no", (Choice(0, "no", "No"), Choice(1, "yes", "Yes")), 0),
+        Scale(ScaleName.HELPFUL, "Helpful, yes or no", (Choice(0, "no", _("No")), Choice(1, "yes", _("Yes"))), 0),
         Scale(
             ScaleName.CSAT,
             "Satisfaction, 1 to 5",
-            numbers(1, 5, ("Very dissatisfied", "Dissatisfied", "Neither", "Satisfied", "Very satisfied")),
+            numbers(
+                1, 5, (_("Very dissatisfied"), _("Dissatisfied"), _("Neither"), _("Satisfied"), _("Very satisfied"))
+            ),
             2,
         ),
-        Scale(ScaleName.CES, "Ease, 1 to 7", numbers(1, 7), 3, ("Very difficult", "Very easy")),
-        Scale(ScaleName.NPS, "Recommendation, 0 to 10", numbers(0, 10), 6, ("Not at all likely", "Extremely likely")),
+        Scale(ScaleName.CES, "Ease, 1 to 7", numbers(1, 7), 3, (_("Very difficult"), _("Very easy"))),
         Scale(
-            ScaleName.STARS, "Stars, 1 to 5", numbers(1, 5, ("1 star", "2 stars", "3 stars", "4 stars", "5 stars")), 2
+            ScaleName.NPS, "Recommendation, 0 to 10", numbers(0, 10), 6, (_("Not at all likely"), _("Extremely likely"))
+        ),
+        Scale(
+            ScaleName.STARS,
+            "Stars, 1 to 5",
+            numbers(1, 5, (_("1 star"), _("2 stars"), _("3 stars"), _("4 stars"), _("5 stars"))),
+            2,
         ),
         Scale(ScaleName.TEXT, "Words only", (), 0),
     )

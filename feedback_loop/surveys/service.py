@@ -8,23 +8,26 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from feedback_loop.languages import to_translate
 from feedback_loop.surveys.models import ScaleName, Survey, SurveyState
 
 SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 QUESTIONS = {
-    ScaleName.HELPFUL: "Was this helpful?",
-    ScaleName.CSAT: "How satisfied are you?",
-    ScaleName.CES: "How easy was it to get done what you came for?",
-    ScaleName.NPS: "How likely are you to recommend us to a friend or colleague?",
-    ScaleName.STARS: "How would you rate your experience?",
-    ScaleName.TEXT: "What should we do better?",
+    ScaleName.HELPFUL: to_translate("Was this helpful?"),
+    ScaleName.CSAT: to_translate("How satisfied are you?"),
+    ScaleName.CES: to_translate("How easy was it to get done what you came for?"),
+    ScaleName.NPS: to_translate("How likely are you to recommend us to a friend or colleague?"),
+    ScaleName.STARS: to_translate("How would you rate your experience?"),
+    ScaleName.TEXT: to_translate("What should we do better?"),
 }
-PROMPT_LOW = "What went wrong?"
-PROMPT_HIGH = "What did you like, and what could be better?"
-THANKS = (
+PROMPT_LOW = to_translate("What went wrong?")
+PROMPT_HIGH = to_translate("What did you like, and what could be better?")
+THANKS = to_translate(
     "A person reads what you wrote. When several people meet the same problem, a team takes it on, "
     "and everybody who left an address hears what was done about it."
 )
+USUAL = frozenset({*QUESTIONS.values(), PROMPT_LOW, PROMPT_HIGH, THANKS})
+"""Texts of ours, which customers read in their language. What an admin wrote stays as it is."""
 
 
 def add_survey(

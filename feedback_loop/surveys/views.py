@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from flask_babel import gettext
 from werkzeug.wrappers import Response
 
 from feedback_loop.accounts.access import staff
@@ -16,6 +17,12 @@ from feedback_loop.web.database import session
 bp = Blueprint("surveys", __name__)
 
 Reply = str | tuple[str, int] | Response
+
+
+@bp.app_template_filter("usual")
+def in_the_readers_language(text: str) -> str:
+    """A text of a survey that is still the usual one, in the reader's language; what an admin wrote stays as it is."""
+    return gettext(text) if text in service.USUAL else text
 
 
 @bp.route("/surveys/new", methods=["GET", "POST"])

@@ -5,28 +5,33 @@ from __future__ import annotations
 import logging
 
 from flask import Flask, render_template, request
+from flask_babel import gettext
 from flask_wtf.csrf import CSRFError
 from jinja2 import TemplateNotFound
 from sqlalchemy.exc import DataError, OperationalError
 from werkzeug.exceptions import HTTPException
 
+from feedback_loop.languages import to_translate as _
+
 log = logging.getLogger(__name__)
 
+# Of those marked for the catalogues, customers meet all; what they meet on their pages speaks their language.
 MESSAGES = {
-    400: "The form could not be read. Please go back and send it again.",
+    400: _("The form could not be read. Please go back and send it again."),
     403: "You are signed in, but your role does not include this page. Ask an admin if you need it.",
-    404: "There is nothing at this address. A link may have been cut off in the mail: please copy it whole.",
-    405: "This address cannot be used in this way.",
-    410: "This is over.",
-    413: "What was sent is too large.",
-    500: "Something went wrong on our side. It has been written down; please try again in a minute.",
-    503: "The site is very busy just now. Nothing was saved; please try again in a minute.",
+    404: _("There is nothing at this address. A link may have been cut off in the mail: please copy it whole."),
+    405: _("This address cannot be used in this way."),
+    410: _("This is over."),
+    413: _("What was sent is too large."),
+    500: _("Something went wrong on our side. It has been written down; please try again in a minute."),
+    503: _("The site is very busy just now. Nothing was saved; please try again in a minute."),
 }
 
 
 def page(code: int, message: str) -> tuple[str, int]:
     """An error page: the template of this code, or the general one."""
     template = f"errors/{code}.html"
+    message = gettext(message)
     try:
         return render_template(template, message=message, code=code), code
     except TemplateNotFound:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flask import current_app
+from flask_babel import gettext
 from flask_wtf import FlaskForm
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from wtforms import Form, HiddenField, ValidationError
@@ -89,7 +90,9 @@ class PublicForm(Form):  # type: ignore[misc]
     def validate_form_token(self, _field: Any) -> None:
         """Refuse a form that did not come from our page, or that lay open for a day; what was typed stays."""
         if self.shown is None:
-            raise ValidationError("This page had been open for too long. Nothing is lost: please press Send once more.")
+            raise ValidationError(
+                gettext("This page had been open for too long. Nothing is lost: please press Send once more.")
+            )
 
     def _read(self, token: str) -> ShownPage | None:
         try:

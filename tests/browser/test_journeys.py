@@ -132,6 +132,31 @@ def test_a_customer_answers_on_a_phone_without_javascript(
         assert session.scalars(select(Customer.email)).one() == "maya@example.com"
 
 
+def test_a_customer_chooses_arabic_and_all_runs_from_right_to_left(
+    browser: Browser, site: str, make: Make, sessions: Sessions
+) -> None:
+    make.survey("order-delivered", ScaleName.NPS)
+    make.session.commit()
+    context = browser.new_context(viewport={"width": 320, "height": 640}, java_script_enabled=False, locale="de-AT")
+    page = context.new_page()
+    page.goto(f"{site}/s/order-delivered?score=3")
+    expect(page.locator("h1")).to_have_text("Wie wahrscheinlich ist es, dass Sie uns Freunden oder Kollegen empfehlen?")
+    page.get_by_text("Sprache: Deutsch").click()
+    check(browser, page)
+    page.get_by_role("link", name="العربية").click()
+    expect(page.get_by_role("radio", name="3", exact=True)).to_be_checked()
+    zero, one = (page.get_by_role("radio", name=re.compile(f"^{score}\\b")).first.bounding_box() for score in (0, 1))
+    assert zero
+    assert one
+    assert zero["x"] > one["x"], "the lowest score stands where reading begins"
+    check(browser, page)
+    page.get_by_role("button", name="إرسال").click()
+    page.wait_for_url(re.compile("/thanks\\?lang=ar$"))
+    expect(page.locator("h1")).to_have_text("شكرًا لك.")
+    check(browser, page)
+    context.close()
+
+
 def sign_in(page: Page, site: str, email: str) -> None:
     page.goto(f"{site}/sign-in")
     page.get_by_label("Email").fill(email)
