@@ -15,6 +15,7 @@ from feedback_loop.accounts.models import User
 from feedback_loop.analysis.redaction import Redaction, redact
 from feedback_loop.db import Sessions, clean_text
 from feedback_loop.jobs.claims import Claim, all_still_ours, claim
+from feedback_loop.notifications.service import cancel_to
 from feedback_loop.responses.models import Answer, Customer, Invitation, RawComment, RawReading
 from feedback_loop.responses.queries import customer_by_email
 from feedback_loop.responses.raw import RawTextUnreadable, seal, unseal
@@ -114,6 +115,7 @@ def record_answer(
             .with_for_update()
             .execution_options(populate_existing=True)
         )
+        cancel_to(session, invitation.recipient, "Answered before this was sent.")
     if answer is None:
         answer = Answer(
             survey_id=survey.id,
