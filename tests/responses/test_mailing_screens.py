@@ -94,6 +94,7 @@ def test_what_is_not_right_says_so_and_keeps_what_was_typed(admin: FlaskClient, 
     assert "Enter a whole number from 1 to 10,000." in words(response)
     assert "Choose at least one day." in words(response)
     assert "Enter why you ask them." in words(response)
+    assert "Choose the file again: browsers do not keep it." in words(response)
     assert 'value="Orders of October"' in text
     assert 'value="fast"' in text
 

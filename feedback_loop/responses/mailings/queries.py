@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, String, case, cast, func, literal, or_, select
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy.orm import Session, joinedload, selectinload
 
 from feedback_loop.notifications.budget import Budget
 from feedback_loop.notifications.models import Notification, NotificationState, Suppression
@@ -47,25 +47,26 @@ class Row:
 
 def mailings(session: Session, survey: Survey) -> Sequence[Row]:
     """All mailings of a survey, the newest first."""
-    people = (
-        select(
-            Recipient.mailing_id,
-            func.count().label("people"),
-            func.count(case((Recipient.state == RecipientState.ASKED, 1))).label("asked"),
-        )
-        .join(Mailing)
-        .where(Mailing.survey_id == survey.id)
-        .group_by(Recipient.mailing_id)
-        .subquery()
-    )
     rows = session.execute(
-        select(Mailing, func.coalesce(people.c.people, 0), func.coalesce(people.c.asked, 0))
-        .outerjoin(people, people.c.mailing_id == Mailing.id)
+        select(Mailing, func.count(Recipient.id))
+        .outerjoin(Recipient, Recipient.mailing_id == Mailing.id)
         .where(Mailing.survey_id == survey.id)
-        .options(joinedload(Mailing.made_by))
+        .group_by(Mailing.id)
+        .options(selectinload(Mailing.made_by))
         .order_by(Mailing.id.desc())
+    ).all()
+    asked = dict(
+        session.execute(
+            select(Notification.event, func.count())
+            .where(
+                Notification.event.in_([mailing.event for mailing, _ in rows]),
+                Notification.kind == KIND,
+                Notification.state == NotificationState.SENT,
+            )
+            .group_by(Notification.event)
+        ).all()
     )
-    return [Row(*row) for row in rows]
+    return [Row(mailing, people, asked.get(mailing.event, 0)) for mailing, people in rows]
 
 
 def decisions(

@@ -32,6 +32,7 @@ from feedback_loop.web.uploads import takes_file
 bp = Blueprint("mailings", __name__, url_prefix="/surveys/<slug>/mailings")
 
 Reply = str | tuple[str, int] | Response
+FILE_AGAIN = "Choose the file again: browsers do not keep it."
 EXAMPLE_PEOPLE = 1000  # for whom a mailing without a list says how long it takes
 
 
@@ -86,6 +87,8 @@ def new(slug: str) -> Reply:
         else:
             session().commit()
             return back_to(slug, mailing.id)
+    if form.errors and form.file.data and not form.file.errors:
+        form.file.errors = [FILE_AGAIN]
     with reading(sessions()) as own:
         survey = by_slug(own, slug) or abort(404)
         page = render_template("mailings/new.html", survey=survey, form=form, mailing=None, **estimate_of(form, None))
