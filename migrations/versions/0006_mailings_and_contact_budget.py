@@ -61,7 +61,7 @@ def upgrade() -> None:
             "(state IN ('done', 'stopped')) = (ended_at IS NOT NULL)", name=op.f("ck_mailings_ended_says_when")
         ),
         sa.CheckConstraint("0 <= opens AND opens < closes AND closes <= 24", name=op.f("ck_mailings_hours_of_one_day")),
-        sa.CheckConstraint("rate BETWEEN 1 AND 10000", name=op.f("ck_mailings_rate_is_a_rate")),
+        sa.CheckConstraint("rate BETWEEN 1 AND 1000", name=op.f("ck_mailings_rate_is_a_rate")),
         sa.CheckConstraint(
             "reminders BETWEEN 0 AND 2 AND remind_after_days >= 1", name=op.f("ck_mailings_two_reminders_at_most")
         ),

@@ -91,7 +91,7 @@ def test_what_is_not_right_says_so_and_keeps_what_was_typed(admin: FlaskClient, 
     response = send(admin, rate="fast", closes="0", opens="12", weekdays=[], why="")
     text = response.get_data(as_text=True)
     assert response.status_code == 400
-    assert "Enter a whole number from 1 to 10,000." in words(response)
+    assert "Enter a whole number from 1 to 1,000." in words(response)
     assert "Choose at least one day." in words(response)
     assert "Enter why you ask them." in words(response)
     assert "Choose the file again: browsers do not keep it." in words(response)

@@ -54,7 +54,7 @@ class PlanForm(StaffForm):
         widget=ListWidget(prefix_label=False),
         description="Days and hours are those of each customer’s own time zone.",
     )
-    rate = whole("Most mails a minute", 1, 10_000, "Ask your mail provider what it takes; 60 is careful.", Plan.rate)
+    rate = whole("Most mails a minute", 1, 1000, "Ask your mail provider what it takes; 60 is careful.", Plan.rate)
     reminders = SelectField(
         "Reminders",
         coerce=int,

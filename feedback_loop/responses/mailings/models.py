@@ -32,7 +32,7 @@ class Mailing(Base):
 
     __tablename__ = "mailings"
     __table_args__ = (
-        CheckConstraint("rate BETWEEN 1 AND 10000", name="rate_is_a_rate"),
+        CheckConstraint("rate BETWEEN 1 AND 1000", name="rate_is_a_rate"),
         CheckConstraint("0 <= opens AND opens < closes AND closes <= 24", name="hours_of_one_day"),
         CheckConstraint(f"weekdays BETWEEN 1 AND {EVERY_DAY}", name="some_weekday"),
         CheckConstraint("reminders BETWEEN 0 AND 2 AND remind_after_days >= 1", name="two_reminders_at_most"),
