@@ -31,6 +31,12 @@ SETTINGS: dict[str, tuple[str, str]] = {
     "SMTP_PASSWORD": ("", "Password for the mail server."),
     "SMTP_SECURITY": ("none", "none, starttls or tls."),
     "SMTP_TIMEOUT": ("30", "Seconds until a mail server counts as not answering."),
+    "DEFAULT_TIME_ZONE": ("UTC", "Time zone of customers whose own is not known, such as Europe/Berlin."),
+    "CONTACT_LIMIT": (
+        "3",
+        "Most mails one address gets in CONTACT_DAYS days; closing notices count and are always sent; 0: no limit.",
+    ),
+    "CONTACT_DAYS": ("30", "Days over which CONTACT_LIMIT counts."),
     "EMBEDDING_MODEL": ("minilm", "minilm, multilingual, sentence-transformers/NAME, or a folder with model.onnx."),
     "COMMENT_LIMIT": ("4000", "Longest comment a customer may send, in characters."),
     "RAW_TEXT_DAYS": (

@@ -14,9 +14,9 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from feedback_loop.accounts import access, login
 from feedback_loop.db import Sessions
 from feedback_loop.settings import Settings, resource
-from feedback_loop.web import database, errors, filters, language, security
+from feedback_loop.web import database, errors, filters, language, security, uploads
 
-STAFF = ("accounts", "surveys", "complaints", "actions", "reports")
+STAFF = ("accounts", "surveys", "complaints", "actions", "reports", "responses.mailings")
 PUBLIC = ("responses", "followups", "notifications")
 FORM_LIMIT = 1024 * 1024  # bytes of one form; a comment of the longest kind fits many times
 
@@ -48,6 +48,7 @@ def create_app(settings: Settings, sessions: Sessions) -> Flask:
     errors.init_app(app)
     login.init_app(app)
     access.init_app(app)
+    uploads.init_app(app)
     csrf = CSRFProtect(app)
     for domain in (*STAFF, *PUBLIC):
         blueprint = import_module(f"feedback_loop.{domain}.views").bp

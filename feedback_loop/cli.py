@@ -217,7 +217,8 @@ def import_(file: Path, slug: str) -> None:
     again adds nothing: rows are known by their external_id, or without one by line and content. Bad rows go to
     FILE.rejected.csv with the reason.
     """
-    from feedback_loop.responses.importing import Imported, ImportFailed, import_answers
+    from feedback_loop.responses.csvfiles import ImportFailed
+    from feedback_loop.responses.importing import Imported, import_answers
     from feedback_loop.responses.queries import survey_by_slug
     from feedback_loop.surveys.models import ScaleName
     from feedback_loop.surveys.service import add_survey

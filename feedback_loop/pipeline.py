@@ -28,6 +28,8 @@ from feedback_loop.followups.service import draw_due_verdict, due_for_verdict
 from feedback_loop.jobs.claims import forget_ticks
 from feedback_loop.notifications.models import Notification, NotificationState
 from feedback_loop.notifications.service import drain_outbox
+from feedback_loop.responses.mailings.asking import ask_due
+from feedback_loop.responses.mailings.service import forget_rejects
 from feedback_loop.responses.models import Answer
 from feedback_loop.responses.receiving import forget_unconfirmed
 from feedback_loop.responses.service import destroy_expired, redact_pending
@@ -146,6 +148,11 @@ def refine_when_due(context: Context) -> int:
         return 0
 
 
+def ask(context: Context) -> int:
+    """Owe the next mails of mailings: invitations, and reminders to those who have not answered."""
+    return ask_due(context.sessions, context.settings, context.clock())
+
+
 def send_mail(context: Context) -> int:
     """Send what is owed."""
     due = (Notification.state == NotificationState.PENDING, Notification.next_at <= context.clock())
@@ -202,6 +209,7 @@ def tidy(context: Context) -> int:
         forget_unconfirmed(session, context.clock())
         forget_ticks(session, context.clock() - timedelta(days=2))
         forget_searches(session, context.clock())
+        forget_rejects(session, context.clock())
         return destroy_expired(session, context.clock())
 
 
@@ -228,6 +236,7 @@ STEPS = (
     Step("open items", open_items, timedelta(seconds=20), once=True),
     Step("spikes", spikes, LOOK, once=True),
     Step("search", search, timedelta(seconds=1)),
+    Step("ask", ask, timedelta(seconds=5)),
     Step("send mail", send_mail, timedelta(seconds=2)),
     Step("verdicts", verdicts, timedelta(minutes=1), once=True),
     Step("tidy", tidy, timedelta(hours=1), once=True),

@@ -11,6 +11,7 @@ from email.utils import parseaddr
 from pathlib import Path
 from types import ModuleType
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 PACKAGE = Path(__file__).parent
 
@@ -64,6 +65,9 @@ class Settings:
     smtp_password: str
     smtp_security: str
     smtp_timeout: int
+    default_time_zone: str
+    contact_limit: int
+    contact_days: int
     embedding_model: str
     comment_limit: int
     raw_text_days: int
@@ -122,6 +126,13 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     if region and not (len(region) == 2 and region.isalpha()):
         raise SettingError(f"PHONE_REGION is {region!r}; give a two-letter country code such as GB, or leave it empty.")
 
+    try:
+        ZoneInfo(value["DEFAULT_TIME_ZONE"])
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise SettingError(
+            f"DEFAULT_TIME_ZONE is {value['DEFAULT_TIME_ZONE']!r}; give a time zone such as Europe/Berlin."
+        ) from None
+
     data_folder = Path(value["DATA_FOLDER"]).expanduser().resolve()
     return Settings(
         data_folder=data_folder,
@@ -140,6 +151,9 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         smtp_password=value["SMTP_PASSWORD"],
         smtp_security=choice("SMTP_SECURITY", "none", "starttls", "tls"),
         smtp_timeout=number("SMTP_TIMEOUT", 1, 600),
+        default_time_zone=value["DEFAULT_TIME_ZONE"],
+        contact_limit=number("CONTACT_LIMIT", 0, 1000),
+        contact_days=number("CONTACT_DAYS", 1, 365),
         embedding_model=value["EMBEDDING_MODEL"],
         comment_limit=number("COMMENT_LIMIT", 100, 100_000),
         raw_text_days=number("RAW_TEXT_DAYS", 0, 3650),

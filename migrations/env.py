@@ -6,7 +6,8 @@ from alembic import context
 from sqlalchemy import Engine
 
 import feedback_loop.followups.models
-import feedback_loop.jobs.models  # noqa: F401  (the two imports reach every table)
+import feedback_loop.jobs.models
+import feedback_loop.responses.mailings.models  # noqa: F401  (the three imports reach every table)
 from feedback_loop.db import Base, make_engine
 from feedback_loop.settings import read_settings
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, Index, String, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, Index, SmallInteger, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from feedback_loop.db import Base, UtcDateTime, checked, json_dict, pk, utc
@@ -31,11 +31,13 @@ class Notification(Leased, Base):
         CheckConstraint("state NOT IN ('skipped', 'failed') OR reason <> ''", name="unsent_has_a_reason"),
         Index(
             "ix_notifications_due",
+            "rank",
             "next_at",
             sqlite_where=text("state = 'pending'"),
             postgresql_where=text("state = 'pending'"),
         ),
         Index("ix_notifications_event", "event", "state"),
+        Index("ix_notifications_address", "address", "sent_at"),
     )
 
     id: Mapped[pk]
@@ -45,6 +47,9 @@ class Notification(Leased, Base):
     address: Mapped[str] = mapped_column(String(254))
     name: Mapped[str] = mapped_column(String(200), default="")
     data: Mapped[json_dict]
+    rank: Mapped[int] = mapped_column(
+        SmallInteger, default=0, server_default="0", comment="which go first and which give way; see budget.Rank"
+    )
     # Made with the row and used by every attempt, so that a repeat can be recognised.
     message_id: Mapped[str] = mapped_column(String(120), unique=True)
     # Hash of the token in the mail's links; the token itself is derived again when the mail is written.
@@ -55,6 +60,9 @@ class Notification(Leased, Base):
     reason: Mapped[str] = mapped_column(String(500), default="", comment="why it was not sent, or last failed")
     created_at: Mapped[utc]
     next_at: Mapped[utc]
+    passed_at: Mapped[datetime | None] = mapped_column(
+        UtcDateTime, comment="when the contact budget let it through; it counts from then on"
+    )
     sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, case, func, or_, select
 from sqlalchemy.orm import Session
 
 from feedback_loop import tokens
-from feedback_loop.notifications.models import Notification, Suppression
+from feedback_loop.notifications.budget import Budget, Contacts, Rank
+from feedback_loop.notifications.models import Notification, NotificationState, Suppression
 
 
 def by_token(session: Session, token: str) -> Notification | None:
@@ -19,3 +21,28 @@ def by_token(session: Session, token: str) -> Notification | None:
 def suppressed(session: Session, addresses: Iterable[str]) -> set[str]:
     """Those of some addresses that must not be written to."""
     return set(session.scalars(select(Suppression.address).where(Suppression.address.in_(list(addresses)))))
+
+
+def was_contact(budget: Budget, now: datetime) -> ColumnElement[bool]:
+    """Whether a mail was sent within the days of the budget, and counts."""
+    since = now - timedelta(days=budget.days)
+    return (Notification.sent_at > since) & (Notification.rank != Rank.TEST)
+
+
+def contacts(session: Session, row: Notification, budget: Budget, now: datetime) -> Contacts:
+    """What the budget has to know before a mail is sent."""
+    was_sent = was_contact(budget, now)
+    goes_first = (
+        (Notification.state == NotificationState.PENDING)
+        & (Notification.rank != Rank.TEST)
+        & or_(Notification.passed_at.is_not(None), Notification.rank < row.rank)
+    )
+    sent, ahead = session.execute(
+        select(func.count(case((was_sent, 1))), func.count(case((goes_first, 1)))).where(
+            Notification.address == row.address,
+            Notification.id != row.id,
+            # Both ends lie in the index by address and time.
+            or_(Notification.sent_at > now - timedelta(days=budget.days), Notification.sent_at.is_(None)),
+        )
+    ).one()
+    return Contacts(sent, ahead)

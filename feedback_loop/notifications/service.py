@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import re
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
@@ -19,8 +20,10 @@ from sqlalchemy.orm import Session
 from feedback_loop import mail, tokens
 from feedback_loop.db import Sessions, reading
 from feedback_loop.jobs.claims import Claim, claim, still_ours
+from feedback_loop.notifications.budget import BUDGETED, Budget, Rank, refusal
+from feedback_loop.notifications.hours import Hours, next_open
 from feedback_loop.notifications.models import Notification, NotificationState, Suppression
-from feedback_loop.notifications.queries import suppressed
+from feedback_loop.notifications.queries import contacts, suppressed
 from feedback_loop.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -30,6 +33,8 @@ BATCH = 20
 BACKOFF_MINUTES = (1, 5, 15, 30, 60, 120, 240, 480)
 GIVE_UP_AFTER = timedelta(hours=72)
 CHANNEL_PAUSE = timedelta(minutes=1)
+TOKEN = re.compile(r"\{token(?::([a-z]+):([0-9a-f]+))?\}")
+MOMENTS = ("said_at", "until")
 
 
 @dataclass(frozen=True)
@@ -41,13 +46,16 @@ class Owed:
         address: Mail address.
         name: Name, may be empty.
         data: What the templates need beside name, company and links. `data["links"]` maps names to paths in which
-            `{token}` stands for the mail's own token; `data["language"]` is the person's, may be missing.
+            `{token}` stands for the mail's own token, and `{token:PURPOSE:IDENTIFIER}` for that of another thing, so
+            that several mails can carry one link; `data["language"]` is the person's, may be missing.
+        hours: When it may go out, by the recipient's clock; any time by default.
     """
 
     recipient: str
     address: str
     name: str
     data: Mapping[str, Any]
+    hours: Hours | None = None
 
 
 def owe(
@@ -59,6 +67,7 @@ def owe(
     next_at: datetime,
     now: datetime,
     settings: Settings,
+    rank: Rank = Rank.OWED,
 ) -> int:
     """Write down messages that are owed; the worker sends them.
 
@@ -69,6 +78,7 @@ def owe(
         next_at: Not to be sent before this.
         now: The present moment.
         settings: For the key of the links and the domain of message ids.
+        rank: Which go first, and which give way to the contact budget.
 
     Returns:
         How many were written.
@@ -87,7 +97,8 @@ def owe(
                     "recipient": each.recipient,
                     "address": each.address,
                     "name": each.name,
-                    "data": dict(each.data),
+                    "data": {**each.data, "hours": each.hours.as_list()} if each.hours else dict(each.data),
+                    "rank": int(rank),
                     "message_id": f"<{key}@{domain}>",
                     "token_hash": tokens.hashed(tokens.derive(settings.secret_key, PURPOSE, key)),
                     "created_at": now,
@@ -112,14 +123,20 @@ def compose(notification: Notification, settings: Settings, token: str | None = 
         settings: For company name, public address and key.
         token: Stands in for the real token in a preview.
     """
-    token = token_of(notification, settings) if token is None else token
+    own = token_of(notification, settings) if token is None else token
+
+    def written(found: re.Match[str]) -> str:
+        purpose, identifier = found.groups()
+        return tokens.derive(settings.secret_key, purpose, identifier) if purpose and token is None else own
+
     data = dict(notification.data)
     language = data.pop("language", "")
-    links = {name: settings.public_url + path.replace("{token}", token) for name, path in data.pop("links", {}).items()}
-    for name in ("said_at",):
+    data.pop("hours", None)
+    links = {name: settings.public_url + TOKEN.sub(written, path) for name, path in data.pop("links", {}).items()}
+    for name in MOMENTS:
         if data.get(name):
             data[name] = datetime.fromisoformat(data[name])
-    links["unsubscribe_url"] = f"{settings.public_url}/u/{token}"
+    links["unsubscribe_url"] = f"{settings.public_url}/u/{own}"
     subject, text, html = mail.render(
         notification.kind, {**data, **links, "name": notification.name, "company": settings.company_name}, language
     )
@@ -169,7 +186,8 @@ def drain_outbox(
             with sessions.begin() as session:
                 now = clock()
                 due = [Notification.state == NotificationState.PENDING, Notification.next_at <= now]
-                claims = claim(session, Notification, due, [Notification.next_at, Notification.id], BATCH, now, lease)
+                order = [Notification.rank, Notification.next_at, Notification.id]
+                claims = claim(session, Notification, due, order, BATCH, now, lease)
             if not claims:
                 break
             deadline = time.monotonic() + (lease - timedelta(seconds=settings.smtp_timeout)).total_seconds()
@@ -220,6 +238,16 @@ def deliver(
         mark(sessions, each, {"state": NotificationState.SKIPPED, "reason": "This person asked for no more mail."})
         delivery.skipped += 1
         return
+    if row.data.get("hours"):
+        now = clock()
+        opens = next_open(now, Hours.read(row.data["hours"]))
+        if opens > now:  # it waited for the mail server into the quiet hours
+            release(sessions, [each], opens, "")
+            delivery.later += 1
+            return
+    if not let_through(sessions, settings, each, row, clock()):
+        delivery.skipped += 1
+        return
     try:
         channel.send(compose(row, settings), clock())
     except mail.ChannelDown:
@@ -236,6 +264,29 @@ def deliver(
     else:
         record_sent(sessions, each, clock())
         delivery.sent += 1
+
+
+def let_through(sessions: Sessions, settings: Settings, each: Claim, row: Notification, now: datetime) -> bool:
+    """Ask the contact budget about one claimed message, and write its answer: a place taken, or the reason of none.
+
+    All messages that wait for one address are locked meanwhile, so that of two workers with one for each the second
+    sees what the first has taken.
+    """
+    budget = Budget(settings.contact_limit, settings.contact_days)
+    if row.rank not in BUDGETED or not budget.limit or row.passed_at is not None:
+        return True
+    with sessions.begin() as session:
+        waiting = (Notification.address == row.address, Notification.state == NotificationState.PENDING)
+        session.execute(select(Notification.id).where(*waiting).order_by(Notification.id).with_for_update()).all()
+        if reason := refusal(Rank(row.rank), contacts(session, row, budget, now), budget):
+            still_ours(session, Notification, each, {"state": NotificationState.SKIPPED, "reason": reason})
+            return False
+        result = session.execute(
+            update(Notification)
+            .where(Notification.id == each.id, Notification.fence == each.fence)
+            .values(passed_at=now)
+        )
+        return bool(result.rowcount)  # type: ignore[attr-defined]
 
 
 def record_sent(sessions: Sessions, each: Claim, now: datetime) -> None:
@@ -286,6 +337,19 @@ def cancel(session: Session, event: str, reason: str) -> int:
     return session.execute(  # type: ignore[attr-defined, no-any-return]
         update(Notification)
         .where(Notification.event == event, Notification.state == NotificationState.PENDING)
+        .values(state=NotificationState.SKIPPED, reason=reason, fence=Notification.fence + 1)
+    ).rowcount
+
+
+def cancel_to(session: Session, recipient: str, reason: str) -> int:
+    """Skip what is still owed to one recipient, whatever caused it. See `cancel`.
+
+    Returns:
+        How many messages will not be sent.
+    """
+    return session.execute(  # type: ignore[attr-defined, no-any-return]
+        update(Notification)
+        .where(Notification.recipient == recipient, Notification.state == NotificationState.PENDING)
         .values(state=NotificationState.SKIPPED, reason=reason, fence=Notification.fence + 1)
     ).rowcount
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,25 +14,14 @@ from sqlalchemy.orm import Session, aliased
 from feedback_loop.accounts.models import Team, User
 from feedback_loop.actions.models import ActionItem, Closure
 from feedback_loop.complaints.models import Complaint, Statement, StatementRole
+from feedback_loop.csvcells import safe
 from feedback_loop.followups.models import Verdict
 from feedback_loop.responses.models import Answer, Customer
 from feedback_loop.surveys.models import Survey
 from feedback_loop.surveys.scales import SCALES
 
 ROWS_AT_ONCE = 1000
-# What a spreadsheet would take for a formula (OWASP, CSV injection).
-FORMULA = tuple("=+-@\t\r\n＝＋－＠")
-
 Table = tuple[Sequence[str], Select[*tuple[Any, ...]], Callable[[Any], Sequence[object]]]
-
-
-def safe(value: object) -> object:
-    """A cell that no spreadsheet runs: text that looks like a formula gets an apostrophe in front."""
-    if isinstance(value, str) and value.startswith(FORMULA):
-        return "'" + value
-    if isinstance(value, datetime):
-        return value.isoformat(timespec="seconds")
-    return "" if value is None else value
 
 
 def complaint_number(complaint_id: int | None) -> str:

@@ -6,8 +6,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +16,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from feedback_loop.db import Sessions, clean_text, insert_missing
+from feedback_loop.responses.csvfiles import EMAIL, READING, CsvFile, ImportFailed
 from feedback_loop.responses.models import Answer, Customer, RawComment
 from feedback_loop.responses.raw import seal
 from feedback_loop.settings import Settings
@@ -25,13 +25,6 @@ from feedback_loop.surveys.scales import SCALES, Scale
 
 COLUMNS = ("external_id", "customer_email", "customer_name", "score", "comment", "answered_at")
 BATCH = 1000
-FIELD_LIMIT = 1024 * 1024  # characters; an opened quote that is never closed must not swallow the file
-EMAIL = re.compile(r"[^@\s<>,;]+@[^@\s<>,;.]+(?:\.[^@\s<>,;.]+)+")
-BYTE_NOT_UTF8 = re.compile("[\udc80-\udcff]")
-
-
-class ImportFailed(ValueError):
-    """The file as a whole cannot be imported; the message says what to change."""
 
 
 @dataclass(frozen=True)
@@ -88,8 +81,13 @@ class Rejects:
             self.stream.close()
 
 
-def read_moment(text: str, now: datetime) -> datetime:
+def read_moment(text: str, now: datetime, name: str = "answered_at") -> datetime:
     """Read a date or a moment in ISO 8601; without a time zone it is UTC, empty means now.
+
+    Args:
+        text: As it stands in the file.
+        now: The present moment.
+        name: Of the column, for messages.
 
     Raises:
         ValueError: Not such a moment, or one that has yet to come.
@@ -99,23 +97,24 @@ def read_moment(text: str, now: datetime) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError(
-            f"answered_at {text[:40]!r} is not a date; write it like 2026-10-12 or 2026-10-12T14:05"
-        ) from None
+        raise ValueError(f"{name} {text[:40]!r} is not a date; write it like 2026-10-12 or 2026-10-12T14:05") from None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     if moment > now + timedelta(days=1):
-        raise ValueError(f"answered_at {text[:40]!r} has yet to come")
+        raise ValueError(f"{name} {text[:40]!r} has yet to come")
     if moment.year < 1990:
-        raise ValueError(f"answered_at {text[:40]!r} is too long ago to be right")
+        raise ValueError(f"{name} {text[:40]!r} is too long ago to be right")
     return moment
 
 
-def read_row(cells: dict[str, str], line: int, scale: Scale, now: datetime, comment_limit: int) -> Row:
+def read_row(
+    cells: dict[str, str], context: dict[str, str], line: int, scale: Scale, now: datetime, comment_limit: int
+) -> Row:
     """Check one row.
 
     Args:
         cells: Text by column name.
+        context: What stands in the other columns.
         line: Its number in the file; stands in for a missing external id.
         scale: The survey's.
         now: The present moment.
@@ -124,8 +123,6 @@ def read_row(cells: dict[str, str], line: int, scale: Scale, now: datetime, comm
     Raises:
         ValueError: What is wrong with it.
     """
-    if any(BYTE_NOT_UTF8.search(value) for value in cells.values()):
-        raise ValueError("not UTF-8; save the file as CSV UTF-8")
     value = {name: clean_text(cells.get(name) or "").strip() for name in COLUMNS}
     score = scale.parse(value["score"])
     if score is None and not value["comment"]:
@@ -136,11 +133,6 @@ def read_row(cells: dict[str, str], line: int, scale: Scale, now: datetime, comm
         raise ValueError(f"customer_email {value['customer_email'][:60]!r} is not an address")
     if len(value["external_id"]) > 200:
         raise ValueError("external_id is longer than 200 characters")
-    context = {
-        name[:80]: clean_text(text).strip()[:1000]
-        for name, text in cells.items()
-        if name not in COLUMNS and text and text.strip()
-    }
     # The same file imported again finds its rows by line and content where it names none by id.
     content = [*value.values(), *(f"{name}={text}" for name, text in sorted(context.items()))]
     digest = hashlib.sha256("\x1f".join(content).encode()).hexdigest()[:16]
@@ -153,28 +145,6 @@ def read_row(cells: dict[str, str], line: int, scale: Scale, now: datetime, comm
         answered_at=read_moment(value["answered_at"], now),
         context=context,
     )
-
-
-def read_header(reader: Iterator[list[str]], path: Path) -> list[str]:
-    """Read and check the first line.
-
-    Raises:
-        ImportFailed: It does not name the columns.
-    """
-    try:
-        header = [clean_text(name).strip() for name in next(reader)]
-    except StopIteration:
-        raise ImportFailed(f"{path} is empty. The first line names the columns: {', '.join(COLUMNS)}.") from None
-    except csv.Error as error:
-        raise ImportFailed(f"{path} cannot be read as CSV: {error}.") from None
-    header = [name.lower() if name.lower() in COLUMNS else name for name in header]
-    if not {"score", "comment"} & set(header):
-        found = ", ".join(header)[:200]
-        raise ImportFailed(f"{path} has no column “score” or “comment”. Its first line names: {found}.")
-    twice = {name for name in header if name and header.count(name) > 1}
-    if twice:
-        raise ImportFailed(f"{path} names a column twice: {', '.join(sorted(twice))}.")
-    return header
 
 
 def import_answers(
@@ -200,15 +170,13 @@ def import_answers(
     """
     scale = SCALES[survey.scale]
     done = Imported()
-    csv.field_size_limit(FIELD_LIMIT)
     try:
         binary = path.open("rb")
     except OSError as error:
         raise ImportFailed(f"{path} cannot be opened: {error.strerror}.") from error
-    with binary, io.TextIOWrapper(binary, encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
-        reader = csv.reader(stream)
-        header = read_header(reader, path)
-        rejects = Rejects(path.with_name(path.name.removesuffix(".csv") + ".rejected.csv"), header)
+    with binary, io.TextIOWrapper(binary, **READING) as stream:
+        file = CsvFile(stream, str(path), COLUMNS, ("score", "comment"))
+        rejects = Rejects(path.with_name(path.name.removesuffix(".csv") + ".rejected.csv"), file.header)
         batch: list[Row] = []
 
         def flush() -> None:
@@ -223,23 +191,14 @@ def import_answers(
                 progress(binary.tell(), done)
 
         try:
-            while True:
+            for line in file:
                 try:
-                    cells = next(reader)
-                except StopIteration:
-                    break
-                except csv.Error as error:
-                    rejects.add(reader.line_num, [], f"cannot be read as CSV: {error}")
-                    continue
-                if not any(cells):
-                    continue
-                try:
-                    if len(cells) > len(header):
-                        raise ValueError(f"{len(cells)} cells where the first line names {len(header)} columns")
-                    row = dict(zip(header, cells, strict=False))
-                    batch.append(read_row(row, reader.line_num, scale, now, settings.comment_limit))
+                    if line.values is None:
+                        raise ValueError(line.problem)
+                    context = file.context(line.values)
+                    batch.append(read_row(line.values, context, line.number, scale, now, settings.comment_limit))
                 except ValueError as error:
-                    rejects.add(reader.line_num, cells, str(error))
+                    rejects.add(line.number, line.cells, str(error))
                 if len(batch) >= BATCH:
                     flush()
             flush()
@@ -268,7 +227,7 @@ def write_batch(session: Session, settings: Settings, survey: Survey, batch: Seq
             fresh.setdefault(row.external_id, row)
     if not fresh:
         return 0
-    customers = customer_ids(session, list(fresh.values()), now)
+    customers = customer_ids(session, ((row.email, row.name) for row in fresh.values()), now)
     values: list[dict[str, Any]] = [
         {
             "survey_id": survey.id,
@@ -296,12 +255,12 @@ def write_batch(session: Session, settings: Settings, survey: Survey, batch: Seq
     return len(ids)
 
 
-def customer_ids(session: Session, rows: Sequence[Row], now: datetime) -> dict[str, int]:
-    """The customers of some rows by address, made where there are none."""
+def customer_ids(session: Session, people: Iterable[tuple[str, str]], now: datetime) -> dict[str, int]:
+    """The customers of some addresses and names, by address, made where there are none."""
     names: dict[str, str] = {}
-    for row in rows:
-        if row.email:
-            names[row.email] = names.get(row.email) or row.name
+    for email, name in people:
+        if email:
+            names[email] = names.get(email) or name
     if not names:
         return {}
     insert_missing(session, Customer, [{"email": e, "name": n, "created_at": now} for e, n in sorted(names.items())])

@@ -41,13 +41,21 @@ class Customer(Base):
         CheckConstraint("language = lower(language)", name="language_is_lower_case"),
         comment="in which we write to them; empty means that we do not know",
     )
+    time_zone: Mapped[str] = mapped_column(
+        String(64), default="", server_default="", comment="such as Europe/Berlin; empty where it is not known"
+    )
     created_at: Mapped[utc]
 
 
 class Invitation(Base):
-    """The right of one customer to answer one survey about one experience."""
+    """The right of one customer to answer one survey about one experience.
+
+    An experience is an order, a visit, a ticket, by whatever name the customer's own system gives it. A mailing that
+    names none stands for it itself, as `mailing:12`. Links made one by one name none: each is a right of its own.
+    """
 
     __tablename__ = "invitations"
+    __table_args__ = (Index("uq_invitations_experience", "survey_id", "customer_id", "experience", unique=True),)
 
     id: Mapped[pk]
     survey_id: Mapped[int] = mapped_column(ForeignKey("surveys.id"), index=True)
@@ -57,6 +65,10 @@ class Invitation(Base):
         CheckConstraint("language = lower(language)", name="language_is_lower_case"),
         comment="in which it asks; empty means in the customer's",
     )
+    token_key: Mapped[str | None] = mapped_column(
+        String(32), comment="from which its token is derived again for each mail; empty where it was shown once"
+    )
+    experience: Mapped[str | None] = mapped_column(String(200))
     context: Mapped[json_dict]
     created_at: Mapped[utc]
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -66,6 +78,11 @@ class Invitation(Base):
 
     survey: Mapped[Survey] = relationship()
     customer: Mapped[Customer] = relationship()
+
+    @property
+    def recipient(self) -> str:
+        """Whom the mails that carry its link are for."""
+        return f"invitation:{self.id}"
 
 
 class Sign(StrEnum):

@@ -15,6 +15,7 @@ from feedback_loop.accounts.models import User
 from feedback_loop.analysis.redaction import Redaction, redact
 from feedback_loop.db import Sessions, clean_text
 from feedback_loop.jobs.claims import Claim, all_still_ours, claim
+from feedback_loop.notifications.service import cancel_to
 from feedback_loop.responses.models import Answer, AnswerVersion, Customer, Invitation, RawComment, RawReading, Sign
 from feedback_loop.responses.queries import customer_by_email
 from feedback_loop.responses.raw import RawTextUnreadable, seal, unseal
@@ -144,6 +145,8 @@ def record_answer(
         "analysed_at": None,
     }
     answer = earlier_answer(session, invitation, page_key)
+    if invitation is not None:
+        cancel_to(session, invitation.recipient, "Answered before this was sent.")
     if answer is None:
         fresh = Answer(
             survey_id=survey.id,

@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import select
 
 from feedback_loop.db import Sessions
-from feedback_loop.responses.importing import BATCH, Imported, ImportFailed, import_answers
+from feedback_loop.responses.csvfiles import ImportFailed
+from feedback_loop.responses.importing import BATCH, Imported, import_answers
 from feedback_loop.responses.models import Answer, Customer, RawComment
 from feedback_loop.responses.service import redact_pending
 from feedback_loop.settings import Settings
