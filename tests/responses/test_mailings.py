@@ -241,7 +241,9 @@ def test_asking_gives_each_person_a_right_to_answer_and_owes_a_mail_with_its_lin
     assert f"http://localhost/i/{token}?score=no" in message.html
     assert token not in str(note.data)
     assert "You have been in touch with us lately" in message.text
-    assert "until 11 Nov 2026" in message.text
+    assert "bis 11. November 2026" in message.text, "in the language of the list"
+    assert f"http://localhost/i/{token}/contents" in message.html, "the link by which programs are known"
+    assert "/contents" not in message.text
 
 
 def test_no_more_than_the_rate_are_asked_in_a_minute(mail: Mail, now: datetime) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session, joinedload
 
-from feedback_loop import tokens
+from feedback_loop import languages, tokens
 from feedback_loop.db import Sessions, insert_missing, reading
 from feedback_loop.notifications.budget import Rank
 from feedback_loop.notifications.hours import next_open
@@ -167,6 +167,7 @@ def invite_all(
                 "token_hash": tokens.hashed(tokens.derive(settings.secret_key, PURPOSE, key)),
                 "experience": person.experience,
                 "context": person.context,
+                "language": languages.known(person.context.get("language", "")),
                 "created_at": now,
                 "expires_at": now + timedelta(days=mailing.valid_days),
             }
@@ -176,13 +177,16 @@ def invite_all(
                 update(Customer).where(Customer.id == customers[person.email]).values(time_zone=person.time_zone)
             )
     insert_missing(session, Invitation, rows)
-    made = session.scalars(select(Invitation).where(Invitation.token_key.in_(keys)))
+    made = session.scalars(
+        select(Invitation).where(Invitation.token_key.in_(keys)).options(joinedload(Invitation.customer))
+    )
     return {keys[invitation.token_key or ""].id: invitation for invitation in made}
 
 
 def message(mailing: Mailing, person: Recipient, invitation: Invitation, until: datetime) -> Owed:
     """The mail to one person. It goes to the invitation, so that an answer can take back what is not sent yet."""
-    data = mail_data(mailing, until, f"/i/{{token:{PURPOSE}:{invitation.token_key}}}")
+    path = f"/i/{{token:{PURPOSE}:{invitation.token_key}}}"
+    data = mail_data(mailing, until, path, language=invitation.language or invitation.customer.language)
     return Owed(invitation.recipient, person.email, person.name, data, mailing.hours(person.time_zone))
 
 
@@ -199,7 +203,12 @@ def remind_some(
     ids = [person.invitation_id for person in people]
     answered = set(session.scalars(select(Answer.invitation_id).where(Answer.invitation_id.in_(ids))))
     no_mail = suppressed(session, [person.email for person in people])
-    invitations = {row.id: row for row in session.scalars(select(Invitation).where(Invitation.id.in_(ids)))}
+    invitations = {
+        row.id: row
+        for row in session.scalars(
+            select(Invitation).where(Invitation.id.in_(ids)).options(joinedload(Invitation.customer))
+        )
+    }
     mails = {
         (row.recipient, row.event): row
         for row in session.scalars(

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from feedback_loop import mail
+from feedback_loop import languages, mail
 from feedback_loop.accounts.models import User
 from feedback_loop.notifications.budget import Rank
 from feedback_loop.notifications.hours import EVERY_DAY, next_open
@@ -24,6 +24,7 @@ from feedback_loop.responses.models import Customer
 from feedback_loop.settings import Settings
 from feedback_loop.surveys.models import Survey, SurveyState
 from feedback_loop.surveys.scales import SCALES
+from feedback_loop.surveys.service import USUAL
 
 PURPOSE = "invitation"
 STOPPED = "Stopped before this was sent."
@@ -226,12 +227,16 @@ def stop(session: Session, mailing: Mailing, now: datetime) -> int:
     return int(waiting) + sum(cancel(session, event, STOPPED) for event in mailing.events)
 
 
-def mail_data(mailing: Mailing, until: datetime, answer_path: str, *, is_test: bool = False) -> Mapping[str, Any]:
+def mail_data(
+    mailing: Mailing, until: datetime, answer_path: str, *, language: str = "", is_test: bool = False
+) -> Mapping[str, Any]:
     """What an invitation or reminder needs to know."""
     survey = mailing.survey
     choices = SCALES[survey.scale].choices
     return {
         "question": survey.question,
+        "is_usual": survey.question in USUAL,
+        "language": language,
         "scale": survey.scale.value,
         # As on the page: lowest first, but "Yes" before "No".
         "choices": [[choice.written, choice.label] for choice in (choices[::-1] if len(choices) == 2 else choices)],
@@ -239,7 +244,7 @@ def mail_data(mailing: Mailing, until: datetime, answer_path: str, *, is_test: b
         "why": mailing.why,
         "until": until.isoformat(),
         "is_test": is_test,
-        "links": {"answer_url": answer_path},
+        "links": {"answer_url": answer_path} | ({} if is_test else {"trap_url": f"{answer_path}/contents"}),
     }
 
 
@@ -250,7 +255,7 @@ def preview(mailing: Mailing, person: Recipient, now: datetime, settings: Settin
         kind=kind,
         address=person.email,
         name=person.name,
-        data=mail_data(mailing, until, "/i/{token}"),
+        data=mail_data(mailing, until, "/i/{token}", language=languages.known(person.context.get("language", ""))),
         message_id="<preview@localhost>",
     )
     return compose(note, settings, "preview")
