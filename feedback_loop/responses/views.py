@@ -23,7 +23,7 @@ from feedback_loop.surveys.models import Survey, SurveyState
 from feedback_loop.surveys.scales import SCALES
 from feedback_loop.web.database import session, settings
 from feedback_loop.web.navigation import page_number
-from feedback_loop.web.security import keep_private
+from feedback_loop.web.security import allow, keep_private
 
 bp = Blueprint("responses", __name__)
 bp.after_request(keep_private)
@@ -35,12 +35,14 @@ MOST_CONTEXT = 10
 LONGEST_NAME = 40
 LONGEST_VALUE = 200
 RIGHTS_SHOWN = 50
+EMBEDDED = ("embedded_survey", "embedded_survey_thanks")
 
 
 @bp.route("/s/<slug>", methods=["GET", "POST"])
+@bp.route("/s/<slug>/embed", methods=["GET", "POST"], endpoint=EMBEDDED[0])
 @public
 def survey(slug: str) -> Page:
-    """The page of a survey that anybody may answer."""
+    """The page of a survey that anybody may answer; alone, or in a frame on a page of the company."""
     survey = survey_or_404(slug)
     if survey.state == SurveyState.CLOSED:
         return closed(survey)
@@ -63,11 +65,12 @@ def survey(slug: str) -> Page:
             settings=settings(),
         )
         session().commit()
-        return redirect(url_for(".survey_thanks", slug=survey.slug), 303)
-    return page(form, action=url_for(".survey", slug=survey.slug), context=context)
+        return redirect(url_for(here(".survey_thanks"), slug=survey.slug), 303)
+    return page(form, action=url_for(here(".survey"), slug=survey.slug), context=context)
 
 
 @bp.route("/s/<slug>/thanks")
+@bp.route("/s/<slug>/embed/thanks", endpoint=EMBEDDED[1])
 @public
 def survey_thanks(slug: str) -> Page:
     """Thanks, and what happens next."""
@@ -159,11 +162,30 @@ def readings() -> Page:
 
 
 def survey_or_404(slug: str) -> Survey:
-    """The survey of an address, however its letters were typed."""
+    """The survey of an address, however its letters were typed. Its embedded pages may stand where the survey says."""
     survey = queries.survey_by_slug(session(), clean_text(slug).lower())
     if survey is None:
         abort(404)
+    if is_embedded():
+        allow("frame-ancestors", survey.embed_origins)
     return survey
+
+
+def is_embedded() -> bool:
+    """Whether this page is made to stand in a frame."""
+    return (request.endpoint or "").removeprefix(f"{bp.name}.") in EMBEDDED
+
+
+def here(endpoint: str) -> str:
+    """A page of an open survey: in the frame as well where this page is in one."""
+    return f".embedded_{endpoint.removeprefix('.')}" if is_embedded() else endpoint
+
+
+@bp.context_processor
+def layout() -> dict[str, Any]:
+    """The layout of the page, and whether that is the one for frames."""
+    embedded = is_embedded()
+    return {"embedded": embedded, "layout": "layouts/embedded.html" if embedded else "layouts/public.html"}
 
 
 def closed(survey: Survey) -> tuple[str, int]:

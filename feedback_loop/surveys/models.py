@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, String
+from sqlalchemy import JSON, CheckConstraint, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from feedback_loop.db import Base, checked, long_text, pk, short_text, utc
@@ -43,4 +43,10 @@ class Survey(Base):
     prompt_high: Mapped[str] = mapped_column(String(300), comment="asked after a high score")
     thanks: Mapped[long_text]
     state: Mapped[SurveyState] = mapped_column(checked(SurveyState, "survey_state"), default=SurveyState.OPEN)
+    embed_origins: Mapped[list[str]] = mapped_column(
+        JSON,
+        default=list,
+        server_default="[]",
+        comment="whose pages may show it in a frame; empty means nobody's",
+    )
     created_at: Mapped[utc]
