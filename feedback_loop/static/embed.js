@@ -12,7 +12,8 @@
     if (host) window.parent.postMessage({ feedbackLoop: what, ...more }, host);
   };
   // The page itself, not the window it is seen through: that is as tall as the frame already is.
-  const tellHeight = () => tell("height", { height: Math.ceil(document.body.getBoundingClientRect().height) });
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  const tellHeight = () => tell("height", { height: document.body.getBoundingClientRect().height, dark: dark.matches });
 
   window.addEventListener("message", (event) => {
     if (event.source !== window.parent || window.parent === window) return;
