@@ -121,7 +121,7 @@
     for (const name in options.context || {}) query.set("c_" + name, options.context[name]);
     if (options.score != null && options.score !== "") query.set("score", options.score);
     if (options.language) query.set("lang", options.language);
-    return `${base}/s/${encodeURIComponent(survey)}${page}${query.size === 0 ? "" : "?" + query}`;
+    return `${base}/s/${encodeURIComponent(survey)}${page}${String(query) && "?" + query}`;
   }
 
   // The question in a frame, as tall as it says itself.
@@ -204,10 +204,11 @@
     };
 
     it.open = (asked, takesFocus) => {
-      if (it.isOpen) return;
+      const same = box && question.address === address(base, survey, "/embed", asked);
+      if (it.isOpen && same) return;
       for (const other of popovers.values()) other.close();
       before = opener || document.activeElement;
-      if (box && question.address !== address(base, survey, "/embed", asked)) forget(); // of another order, say
+      if (box && !same) forget(); // it asks about another order, say
       if (!box) {
         const label = asked.label || words(asked)[0];
         box = make("div", { class: "popover", role: "dialog", "aria-label": label, tabindex: "-1" }, shadow);
