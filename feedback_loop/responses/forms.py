@@ -72,9 +72,8 @@ class AnswerForm(CustomerForm):
 
     @property
     def choices(self) -> tuple[Choice, ...]:
-        """The scores in reading order: lowest first, but "Yes" before "No"."""
-        choices = self.scale.choices
-        return choices[::-1] if len(choices) == 2 else choices
+        """The scores in reading order."""
+        return self.scale.shown
 
     @property
     def chosen(self) -> int | None:

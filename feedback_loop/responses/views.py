@@ -28,7 +28,7 @@ from feedback_loop.web.database import session, sessions, settings
 from feedback_loop.web.forms import StaffForm
 from feedback_loop.web.language import chosen, language, speak
 from feedback_loop.web.navigation import page_number
-from feedback_loop.web.security import keep_private
+from feedback_loop.web.security import allow, keep_private
 
 bp = Blueprint("responses", __name__)
 bp.after_request(keep_private)
@@ -40,23 +40,27 @@ MOST_CONTEXT = 10
 LONGEST_NAME = 40
 LONGEST_VALUE = 200
 RIGHTS_SHOWN = 50
+EMBEDDED = ("embedded_survey", "embedded_survey_thanks")
 
 
 @bp.route("/s/<slug>", methods=["GET", "POST"])
+@bp.route("/s/<slug>/embed", methods=["GET", "POST"], endpoint=EMBEDDED[0])
 @public
 def survey(slug: str) -> Page:
-    """The page of a survey that anybody may answer."""
+    """The page of a survey that anybody may answer; alone, or in a frame on a page of the company."""
     survey = survey_or_404(slug)
     if survey.state == SurveyState.CLOSED:
         return closed(survey)
     context = given_context(request.form if request.method == "POST" else request.args)
     form = answer_form(survey, f"answer:{survey.slug}", {"score": asked_score(survey)})
     if request.method == "POST" and form.validate() and counts(form, survey, None, context):
-        return redirect(url_for(".survey_thanks", slug=survey.slug), 303)
-    return page(form, action=url_for(".survey", slug=survey.slug), context=context)
+        return redirect(url_for(here(".survey_thanks"), slug=survey.slug), 303)
+    signs = url_for(".survey_sign", slug=survey.slug) if survey.takes_gestures and not is_embedded() else ""
+    return page(form, action=url_for(here(".survey"), slug=survey.slug), context=context, signs=signs)
 
 
 @bp.route("/s/<slug>/thanks")
+@bp.route("/s/<slug>/embed/thanks", endpoint=EMBEDDED[1])
 @public
 def survey_thanks(slug: str) -> Page:
     """Thanks, and what happens next."""
@@ -83,7 +87,12 @@ def invitation(token: str) -> Page:
     if request.method == "POST" and form.validate() and counts(form, survey, invitation, context | invitation.context):
         return redirect(url_for(".invitation_thanks", token=token), 303)
     return page(
-        form, action=url_for(".invitation", token=token), context=context, invitation=invitation, earlier=earlier
+        form,
+        action=url_for(".invitation", token=token),
+        signs=url_for(".invitation_sign", token=token),
+        context=context,
+        invitation=invitation,
+        earlier=earlier,
     )
 
 
@@ -266,16 +275,35 @@ def is_prefetch() -> bool:
 
 
 def survey_or_404(slug: str) -> Survey:
-    """The survey of an address, however its letters were typed."""
+    """The survey of an address, however its letters were typed. Its embedded pages may stand where the survey says."""
     survey = queries.survey_by_slug(session(), clean_text(slug).lower())
     if survey is None:
         abort(404)
+    if is_embedded():
+        allow("frame-ancestors", survey.embed_origins)
     return survey
 
 
 def speak_to(invitation: Invitation) -> None:
     """Speak in the language of an invitation, or of the customer who has it."""
     speak(invitation.language, invitation.customer.language)
+
+
+def is_embedded() -> bool:
+    """Whether this page is made to stand in a frame."""
+    return (request.endpoint or "").removeprefix(f"{bp.name}.") in EMBEDDED
+
+
+def here(endpoint: str) -> str:
+    """A page of an open survey: in the frame as well where this page is in one."""
+    return f".embedded_{endpoint.removeprefix('.')}" if is_embedded() else endpoint
+
+
+@bp.context_processor
+def layout() -> dict[str, Any]:
+    """The layout of the page, and whether that is the one for frames."""
+    embedded = is_embedded()
+    return {"embedded": embedded, "layout": "layouts/embedded.html" if embedded else "layouts/public.html"}
 
 
 def closed(survey: Survey) -> tuple[str, int]:
@@ -301,15 +329,17 @@ def page(
     *,
     action: str,
     context: dict[str, str],
+    signs: str,
     invitation: Invitation | None = None,
     earlier: Answer | None = None,
 ) -> tuple[str, int]:
     """The answering page; 400 when the form came back with errors."""
-    score_link = bool(form.score.data) and request.method == "GET" and bool(request.args.get("score"))
+    # Only a link that brings its score along can be opened by a program that answers nothing else.
+    is_score_link = request.method == "GET" and bool(form.score.data) and bool(request.args.get("score"))
     page = render_template(
         "responses/answer.html",
         form=form,
-        signs=action_signs(invitation, form.survey, action) if score_link else "",
+        signs=signs if is_score_link else "",
         survey=form.survey,
         action=action,
         context={CONTEXT_PREFIX + name: value for name, value in context.items()},
@@ -317,11 +347,6 @@ def page(
         earlier=earlier,
     )
     return page, 400 if form.errors else 200
-
-
-def action_signs(invitation: Invitation | None, survey: Survey, action: str) -> str:
-    """Where the page of a score link says that it was opened and that a person moved on it."""
-    return f"{action}/signs" if invitation or survey.takes_gestures else ""
 
 
 def asked_score(survey: Survey) -> str:

@@ -62,6 +62,21 @@ class SurveyForm(StaffForm):
             raise ValidationError("Enter another address: “new” is taken by this page.")
 
 
+class OriginsForm(StaffForm):
+    """Say on whose pages a survey may stand in a frame."""
+
+    origins = TextAreaField(
+        "Whose pages may show it",
+        description="One address a line, without what follows the first slash: https://www.example.com. "
+        "Empty means nobody’s.",
+    )
+
+    @property
+    def lines(self) -> list[str]:
+        """What was entered, without empty lines."""
+        return [line for line in (self.origins.data or "").splitlines() if line.strip()]
+
+
 class InvitationForm(StaffForm):
     """Make an invitation link."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, String, true
+from sqlalchemy import JSON, CheckConstraint, String, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from feedback_loop.db import Base, checked, long_text, pk, short_text, utc
@@ -47,5 +47,11 @@ class Survey(Base):
         default=True,
         server_default=true(),
         comment="whether a score link counts once a person moves on its page, without Send",
+    )
+    embed_origins: Mapped[list[str]] = mapped_column(
+        JSON,
+        default=list,
+        server_default="[]",
+        comment="whose pages may show it in a frame; empty means nobody's",
     )
     created_at: Mapped[utc]

@@ -56,6 +56,11 @@ class Scale:
         raise ValueError(f"score {text[:20]!r} is not on the scale; use {self.range}")
 
     @property
+    def shown(self) -> tuple[Choice, ...]:
+        """The scores in reading order: lowest first, but "Yes" before "No"."""
+        return self.choices[::-1] if len(self.choices) == 2 else self.choices
+
+    @property
     def range(self) -> str:
         """The scores in words, such as `yes or no` or `1 to 5`."""
         if not self.choices:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import datetime
 
 from sqlalchemy import select
@@ -10,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from feedback_loop.languages import to_translate
 from feedback_loop.surveys.models import ScaleName, Survey, SurveyState
+from feedback_loop.surveys.origins import MOST_ORIGINS, read_origin
 
 SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 QUESTIONS = {
@@ -65,3 +67,19 @@ def add_survey(
     session.add(survey)
     session.flush()
     return survey
+
+
+def allow_embedding(session: Session, survey: Survey, origins: Iterable[str]) -> None:
+    """Say on whose pages a survey may stand in a frame; on all others, browsers refuse to show it.
+
+    Args:
+        origins: For example `https://www.example.com`. They take the place of the earlier ones; none means nowhere.
+
+    Raises:
+        ValueError: One cannot be used, or there are too many; the message says what to enter.
+    """
+    read = list(dict.fromkeys(read_origin(each) for each in origins))
+    if len(read) > MOST_ORIGINS:
+        raise ValueError(f"Enter at most {MOST_ORIGINS} addresses.")
+    survey.embed_origins = read
+    session.flush()

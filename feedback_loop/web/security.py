@@ -2,21 +2,43 @@
 
 from __future__ import annotations
 
-from flask import Flask, request
+from collections.abc import Iterable
+
+from flask import Flask, g, request
 from werkzeug.wrappers import Response
 
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
+POLICY = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "img-src": "'self' data:",
+    "connect-src": "'self'",
+    "form-action": "'self'",
+    "base-uri": "'none'",
+    "frame-ancestors": "'none'",
+}
+
+
+def allow(directive: str, sources: Iterable[str]) -> None:
+    """Change one line of the content security policy of the page that is being made.
+
+    Args:
+        directive: For example `frame-ancestors`.
+        sources: What it allows instead; without any, it stays as it is on other pages.
+    """
+    allowed = " ".join(sources)
+    if allowed:
+        g.setdefault("policy", {})[directive] = allowed
 
 
 def add_headers(response: Response) -> Response:
     """Set what the page has not set for itself."""
     headers = response.headers
-    headers.setdefault("Content-Security-Policy", POLICY)
+    policy = POLICY | g.get("policy", {})
+    headers.setdefault("Content-Security-Policy", "; ".join(f"{name} {value}" for name, value in policy.items()))
     headers.setdefault("X-Content-Type-Options", "nosniff")
-    headers.setdefault("X-Frame-Options", "DENY")
+    if policy["frame-ancestors"] == "'none'":
+        headers.setdefault("X-Frame-Options", "DENY")  # it knows no list, so where there is one it would refuse all
     headers.setdefault("Referrer-Policy", "same-origin")
     if request.endpoint != "static":
         headers.setdefault("Cache-Control", "no-store")

@@ -160,6 +160,17 @@ def test_the_page_of_another_link_gives_no_sign(
     assert answers(session) == 0
 
 
+def test_the_page_says_signs_where_it_was_opened_in_another_language(
+    client: FlaskClient, path: str, survey: Survey, session: Session
+) -> None:
+    assert f'data-signs="{path}/signs?lang=de"' in client.get(f"{path}?score=4&lang=de").text
+    assert 'data-signs="/s/order/signs?lang=de"' in client.get("/s/order?score=4&lang=de").text
+    assert "data-signs" not in client.get(path).text, "a link without a score"
+    survey.takes_gestures = False
+    session.commit()
+    assert "data-signs" not in client.get("/s/order?score=4").text
+
+
 def test_moving_on_the_page_of_an_open_link_counts_once(client: FlaskClient, survey: Survey, session: Session) -> None:
     session.commit()
     page = client.get("/s/order?score=5&c_ticket=88")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import subprocess
 import sys
 from pathlib import Path
@@ -149,3 +150,12 @@ def test_the_readme_names_the_command_that_ci_runs() -> None:
     ci = (ROOT / ".ci" / "run").read_text()
     assert "make test" in (ROOT / "README.md").read_text()
     assert "\nmake test\n" in ci
+
+
+def test_the_widget_stays_small_and_keeps_to_itself() -> None:
+    script = (ROOT / "feedback_loop" / "static" / "widget.js").read_bytes()
+    size = len(gzip.compress(script))
+    assert size <= 8 * 1024, f"widget.js is {size:,} bytes packed; every page of a company loads it, so at most 8,192"
+    for word in (b"cookie", b"Storage", b"innerHTML", b"eval(", b'setAttribute("style', b"fetch("):
+        code = b"\n".join(line for line in script.splitlines() if not line.lstrip().startswith(b"//"))
+        assert word not in code, f"widget.js may not use {word.decode()}: it works on pages of others"
