@@ -17,7 +17,7 @@ from feedback_loop.settings import Settings, resource
 from feedback_loop.web import database, errors, filters, security
 
 STAFF = ("accounts", "surveys", "complaints", "actions", "reports")
-PUBLIC = ("responses", "followups", "notifications")
+PUBLIC = ("responses", "responses.api", "followups", "notifications")  # use no cookies, so no CSRF
 FORM_LIMIT = 1024 * 1024  # bytes of one form; a comment of the longest kind fits many times
 
 

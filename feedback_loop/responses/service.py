@@ -57,16 +57,26 @@ def find_customer(session: Session, email: str, name: str, now: datetime) -> Cus
 
 
 def invite(
-    session: Session, survey: Survey, customer: Customer, context: dict[str, Any], now: datetime
+    session: Session,
+    survey: Survey,
+    customer: Customer,
+    context: dict[str, Any],
+    now: datetime,
+    expires_at: datetime | None = None,
 ) -> tuple[Invitation, str]:
-    """Give a customer the right to answer a survey once.
+    """Give a customer the right to answer a survey once, until a moment or for good.
 
     Returns:
         The invitation, and the token of its link. The token is stored nowhere: show or send it now.
     """
     token = tokens.draw()
     invitation = Invitation(
-        survey=survey, customer=customer, token_hash=tokens.hashed(token), context=context, created_at=now
+        survey=survey,
+        customer=customer,
+        token_hash=tokens.hashed(token),
+        context=context,
+        created_at=now,
+        expires_at=expires_at,
     )
     session.add(invitation)
     session.flush()
@@ -86,6 +96,7 @@ def record_answer(
     answered_at: datetime,
     now: datetime,
     settings: Settings,
+    earlier: Answer | None = None,
 ) -> Answer:
     """Record an answer; to an invitation that has one already, change it.
 
@@ -101,9 +112,10 @@ def record_answer(
         answered_at: When it was given.
         now: The present moment.
         settings: For the key and the lifetime of raw text.
+        earlier: The answer to change instead, read anew and locked, if it is known otherwise than by an invitation.
     """
     comment = clean_text(comment).strip()
-    answer = None
+    answer = earlier
     if invitation is not None:
         # Two sends of one link at once queue here, so that the second changes the answer of the first.
         session.execute(select(Invitation.id).where(Invitation.id == invitation.id).with_for_update())
