@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any, NoReturn
 
 from flask import request
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from feedback_loop.web.problems import Fault, Problem
 
@@ -67,6 +68,7 @@ def items() -> list[Any]:
     """The items of this request's body, `{"items": […]}`.
 
     Raises:
+        RequestEntityTooLarge: It is larger than 1 MB.
         Problem: 415 when it is not sent as JSON, 400 when it cannot be read, 422 when it is not a list of 1 to 1,000.
     """
     if request.mimetype != "application/json" or request.headers.get("Content-Encoding", "identity") != "identity":
@@ -74,8 +76,12 @@ def items() -> list[Any]:
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             "Send JSON, uncompressed, with the header Content-Type: application/json.",
         )
+    data = request.get_data()
+    if request.content_length is None and len(data) >= (request.max_content_length or math.inf):
+        # One sent in chunks says no length, and is cut off at the limit without a word.
+        raise RequestEntityTooLarge
     try:
-        body = parse(request.get_data())
+        body = parse(data)
     except Unfit as error:
         raise Problem(HTTPStatus.BAD_REQUEST, f"The body cannot be read as JSON: {error}.") from None
     wanted = f'{{"items": […]}} with 1 to {MOST_ITEMS:,} items'

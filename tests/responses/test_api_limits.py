@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 from datetime import timedelta
@@ -78,6 +79,18 @@ def test_a_body_of_more_than_a_megabyte_is_refused(program: Program) -> None:
         assert "Send fewer items" in response.json["detail"]
     body = json.dumps({"items": [{"survey": "help-centre", "score": "no"}]})
     assert program.post("answers", body.ljust(1024 * 1024)).status_code == 200
+
+
+def test_a_body_without_a_length_is_taken_whole_or_refused(program: Program) -> None:
+    start = b'{"items": [{"survey": "help-centre", "score": "no"}]}'
+    for size, status in ((1000, 200), (1024 * 1024 + 1, 413)):
+        response = program.client.post(
+            "/api/v1/answers",
+            input_stream=io.BytesIO(start.ljust(size)),
+            headers=program.headers | {"Content-Type": "application/json", "Transfer-Encoding": "chunked"},
+            environ_overrides={"wsgi.input_terminated": True, "CONTENT_LENGTH": ""},
+        )
+        assert response.status_code == status
 
 
 @pytest.mark.parametrize(
