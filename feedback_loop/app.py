@@ -17,7 +17,7 @@ from feedback_loop.settings import Settings, resource
 from feedback_loop.web import database, errors, filters, language, security, uploads
 
 STAFF = ("accounts", "surveys", "complaints", "actions", "reports", "responses.mailings")
-PUBLIC = ("responses", "followups", "notifications")
+PUBLIC = ("responses", "responses.api", "followups", "notifications")  # use no cookies, so no CSRF
 FORM_LIMIT = 1024 * 1024  # bytes of one form; a comment of the longest kind fits many times
 
 

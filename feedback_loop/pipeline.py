@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import ColumnElement, select
 
+from feedback_loop.accounts.once import forget_requests
 from feedback_loop.actions.service import open_missing
 from feedback_loop.clock import utc_now
 from feedback_loop.complaints.models import Complaint
@@ -204,12 +205,13 @@ def count(context: Context) -> int:
 
 
 def tidy(context: Context) -> int:
-    """Destroy raw texts whose time is over, and forget old ticks, searches and answers that were never confirmed."""
+    """Destroy raw texts whose time is over, and forget old ticks, searches, requests and what was never confirmed."""
     with context.sessions.begin() as session:
         forget_unconfirmed(session, context.clock())
         forget_ticks(session, context.clock() - timedelta(days=2))
         forget_searches(session, context.clock())
         forget_rejects(session, context.clock())
+        forget_requests(session, context.clock())
         return destroy_expired(session, context.clock())
 
 

@@ -1,4 +1,4 @@
-"""Secrets in links. The database stores only their hashes; whoever reads it can open no customer's page.
+"""Secrets in links and keys. The database stores only their hashes; whoever reads it can open no customer's page.
 
 A token is either drawn at random and shown once, or derived from the installation's key and a random identifier, so
 that a mail that is sent again carries the same link although the link was never stored.
@@ -10,6 +10,8 @@ import base64
 import hashlib
 import hmac
 import secrets
+
+from cryptography.fernet import Fernet
 
 TOKEN_LENGTH = 32  # characters; 24 random bytes in URL-safe base64
 
@@ -34,3 +36,13 @@ def derive(secret_key: str, purpose: str, identifier: str) -> str:
 def hashed(token: str) -> str:
     """What is stored of a token: its SHA-256 in hex, 64 characters."""
     return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
+
+
+def box(secret_key: str, purpose: str) -> Fernet:
+    """The box that opens with this installation's key (Fernet: AES-128-CBC with HMAC-SHA256).
+
+    Args:
+        secret_key: The installation's key.
+        purpose: What lies in it; a box of one purpose never opens another.
+    """
+    return Fernet(base64.urlsafe_b64encode(hashlib.sha256(f"{purpose}:{secret_key}".encode()).digest()))

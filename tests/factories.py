@@ -12,8 +12,8 @@ import numpy as np
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
-from feedback_loop.accounts.models import Role, Team, User
-from feedback_loop.accounts.service import HASHER, add_team
+from feedback_loop.accounts.models import ApiKey, Role, Scope, Team, User
+from feedback_loop.accounts.service import HASHER, add_api_key, add_team
 from feedback_loop.actions.models import ActionItem, Closure, Outcome, Status
 from feedback_loop.actions.service import Closing, close
 from feedback_loop.complaints.models import Complaint, Placed, Statement, StatementKind, StatementRole, Vector
@@ -86,6 +86,13 @@ class Make:
         )
         self.session.commit()
         return cast
+
+    def api_key(self, *scopes: Scope, by: User | None = None, **values: Any) -> tuple[ApiKey, str]:
+        """A key with these scopes, or with all; and the secret, as a program sends it."""
+        by = by or self.user(f"Keymaker {next(self.count)}", Role.ADMIN)
+        return add_api_key(
+            self.session, "Help desk", scopes or tuple(Scope), values.get("expires_at"), by, values.get("now", self.now)
+        )
 
     def survey(self, slug: str = "", scale: ScaleName = ScaleName.HELPFUL, **values: Any) -> Survey:
         slug = slug or f"survey-{next(self.count)}"

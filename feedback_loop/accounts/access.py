@@ -1,4 +1,4 @@
-"""Who may open which page. Every view says so with one of the two decorators; a view that says nothing is closed to
+"""Who may open which page. Every view says so with one of the three decorators; a view that says nothing is closed to
 all."""
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from flask import Flask, abort, current_app, redirect, request, url_for
 from flask_login import current_user
 from werkzeug.wrappers import Response
 
-from feedback_loop.accounts.models import Role
+from feedback_loop.accounts.keys import check_key
+from feedback_loop.accounts.models import Role, Scope
 
 View = TypeVar("View", bound=Callable[..., Any])
 PUBLIC = "public"
@@ -32,6 +33,16 @@ def staff(role: Role) -> Callable[[View], View]:
     return mark
 
 
+def api(scope: Scope) -> Callable[[View], View]:
+    """Programs that send an API key with this scope may use this address. No session opens it."""
+
+    def mark(view: View) -> View:
+        view.access = scope  # type: ignore[attr-defined]
+        return view
+
+    return mark
+
+
 def check_access() -> Response | None:
     """Before each request: let in, send to the sign-in, or refuse."""
     if request.endpoint is None or request.endpoint == "static":
@@ -41,6 +52,9 @@ def check_access() -> Response | None:
         return None
     if access is None:
         abort(403)
+    if isinstance(access, Scope):
+        check_key(access)
+        return None
     if not current_user.is_authenticated:
         return redirect(url_for("accounts.sign_in", next=request.full_path.rstrip("?")))
     if not current_user.role.includes(access):

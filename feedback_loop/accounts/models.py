@@ -1,11 +1,21 @@
-"""People of the organisation and their teams."""
+"""People of the organisation and their teams; the keys of other systems and what they have asked."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
+from sqlalchemy import (
+    JSON,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    SmallInteger,
+    String,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from feedback_loop.db import Base, UtcDateTime, checked, pk, short_text, utc
@@ -27,6 +37,15 @@ class Role(StrEnum):
     def includes(self, other: Role) -> bool:
         """Whether whoever has this role may do what `other` may."""
         return self.rank >= other.rank
+
+
+class Scope(StrEnum):
+    """What an API key may do; none includes another."""
+
+    CUSTOMERS_WRITE = "customers:write"
+    INVITATIONS_WRITE = "invitations:write"
+    ANSWERS_WRITE = "answers:write"
+    READ = "read"
 
 
 class Team(Base):
@@ -86,3 +105,56 @@ class RawRightChange(Base):
 
     user: Mapped[User] = relationship(foreign_keys=user_id)
     by: Mapped[User] = relationship(foreign_keys=by_id)
+
+
+class ApiKey(Base):
+    """The right of another system to use the API. Never deleted: the row says who made the key and who took it back."""
+
+    __tablename__ = "api_keys"
+    __table_args__ = (
+        CheckConstraint("name <> ''", name="has_name"),
+        CheckConstraint("length(key_hash) = 64", name="hash_is_sha256"),
+        CheckConstraint("(revoked_at IS NULL) = (revoked_by_id IS NULL)", name="revoked_says_by_whom"),
+    )
+
+    id: Mapped[pk]
+    name: Mapped[str] = mapped_column(String(80))
+    prefix: Mapped[str] = mapped_column(String(16), comment="its first letters, by which people recognise it")
+    key_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    scopes: Mapped[list[str]] = mapped_column(JSON)
+    created_by_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    created_at: Mapped[utc]
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    revoked_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime, comment="to the hour; written no oftener")
+
+    created_by: Mapped[User] = relationship(foreign_keys=created_by_id)
+    revoked_by: Mapped[User | None] = relationship(foreign_keys=revoked_by_id)
+
+    def works_at(self, now: datetime) -> bool:
+        """Whether it opens anything."""
+        return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)
+
+
+class ApiRequest(Base):
+    """A request that is done once, however often it is sent: under which name, its hash, and what was answered.
+
+    While it runs, one process holds it. The answer is encrypted: it may hold the links of invitations.
+    """
+
+    __tablename__ = "api_requests"
+    __table_args__ = (
+        UniqueConstraint("api_key_id", "name"),
+        CheckConstraint("(status IS NULL) = (response IS NULL)", name="answered_says_what"),
+    )
+
+    id: Mapped[pk]
+    api_key_id: Mapped[int] = mapped_column(ForeignKey("api_keys.id"))
+    name: Mapped[str] = mapped_column(String(255), comment="the Idempotency-Key it came with")
+    fingerprint: Mapped[str] = mapped_column(String(64), comment="SHA-256 of method, address and body")
+    holder: Mapped[str] = mapped_column(String(32), comment="drawn at random by whoever does it")
+    held_until: Mapped[utc]
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    status: Mapped[int | None] = mapped_column(SmallInteger)
+    response: Mapped[bytes | None] = mapped_column(LargeBinary, comment="encrypted")

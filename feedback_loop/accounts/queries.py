@@ -1,4 +1,4 @@
-"""Named reads of people and teams."""
+"""Named reads of people, teams and API keys."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
-from feedback_loop.accounts.models import RawRightChange, Role, Team, User
+from feedback_loop import tokens
+from feedback_loop.accounts.models import ApiKey, RawRightChange, Role, Team, User
 
 
 @dataclass(frozen=True)
@@ -65,3 +66,20 @@ def teams_with_members(session: Session) -> list[TeamWithMembers]:
         members.setdefault(user.team_id or 0, []).append(user)
     rows = session.scalars(select(Team).order_by(Team.is_default.desc(), Team.name))
     return [TeamWithMembers(team, members.get(team.id, [])) for team in rows]
+
+
+def api_keys(session: Session) -> Sequence[ApiKey]:
+    """All API keys, with who made and who revoked them: those not revoked first, then the newest."""
+    return session.scalars(
+        select(ApiKey)
+        .options(joinedload(ApiKey.created_by), joinedload(ApiKey.revoked_by))
+        .order_by(ApiKey.revoked_at.is_not(None), ApiKey.id.desc())
+    ).all()
+
+
+def api_key_by_secret(session: Session, secret: str) -> ApiKey | None:
+    """The API key that was shown as this, whether it still works or not, or None.
+
+    It is found by its hash, so how long that takes tells nothing of a key.
+    """
+    return session.scalar(select(ApiKey).where(ApiKey.key_hash == tokens.hashed(secret)))

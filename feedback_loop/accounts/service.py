@@ -1,20 +1,25 @@
-"""Verbs on people and teams."""
+"""Verbs on people, teams and API keys."""
 
 from __future__ import annotations
 
 import secrets
-from datetime import datetime
+from collections.abc import Collection
+from datetime import datetime, timedelta
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import func, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
-from feedback_loop.accounts.models import RawRightChange, Role, Team, User
+from feedback_loop import tokens
+from feedback_loop.accounts.models import ApiKey, RawRightChange, Role, Scope, Team, User
 
 HASHER = PasswordHasher()
 # Checked when there is no such person, so that the time taken does not tell who has an account.
 NOBODY = HASHER.hash(secrets.token_urlsafe(16))
+KEY_START = "fl_"  # by which people and scanners for leaked secrets know our keys
+SHOWN_OF_A_KEY = len(KEY_START) + 8
+USE_NOTED_EVERY = timedelta(hours=1)
 
 
 def one_time_password() -> str:
@@ -117,3 +122,46 @@ def ensure_team(session: Session, now: datetime) -> Team:
     """The default team, made when there is none."""
     team = session.scalar(select(Team).where(Team.is_default))
     return team or add_team(session, "Customer care", now)
+
+
+def add_api_key(
+    session: Session, name: str, scopes: Collection[Scope], expires_at: datetime | None, by: User, now: datetime
+) -> tuple[ApiKey, str]:
+    """Make an API key.
+
+    Returns:
+        Its row, and the key itself: 24 random bytes in hex. It is stored nowhere: show it now.
+
+    Raises:
+        ValueError: It has no scope, or would be over before it begins.
+    """
+    if not scopes:
+        raise ValueError("Choose what the key may do.")
+    if expires_at is not None and expires_at <= now:
+        raise ValueError("Choose a day that has yet to come.")
+    secret = KEY_START + secrets.token_hex(24)
+    key = ApiKey(
+        name=name,
+        prefix=secret[:SHOWN_OF_A_KEY],
+        key_hash=tokens.hashed(secret),
+        scopes=[scope.value for scope in Scope if scope in scopes],
+        created_by_id=by.id,
+        created_at=now,
+        expires_at=expires_at,
+    )
+    session.add(key)
+    session.flush()
+    return key, secret
+
+
+def revoke_api_key(session: Session, key: ApiKey, by: User, now: datetime) -> None:
+    """Take an API key back, for good. One that was taken back before keeps its date."""
+    if key.revoked_at is None:
+        key.revoked_at, key.revoked_by_id = now, by.id
+        session.flush()
+
+
+def note_use(session: Session, key_id: int, now: datetime) -> None:
+    """Note that an API key was used, unless that was noted within the last hour."""
+    due = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at <= now - USE_NOTED_EVERY)
+    session.execute(update(ApiKey).where(ApiKey.id == key_id, due).values(last_used_at=now))

@@ -1,4 +1,4 @@
-"""Signing in and out, the own password, people and teams."""
+"""Signing in and out, the own password, people, teams and API keys."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from werkzeug.wrappers import Response
 
 from feedback_loop.accounts import queries, service
 from feedback_loop.accounts.access import public, staff
-from feedback_loop.accounts.forms import PasswordForm, PersonForm, SignInForm, TeamForm
+from feedback_loop.accounts.forms import ApiKeyForm, PasswordForm, PersonForm, SignInForm, TeamForm
 from feedback_loop.accounts.login import SignedIn, me
-from feedback_loop.accounts.models import Role, Team, User
+from feedback_loop.accounts.models import ApiKey, Role, Scope, Team, User
 from feedback_loop.clock import utc_now
 from feedback_loop.db import reading
 from feedback_loop.web.database import session, sessions
@@ -196,3 +196,28 @@ def set_reads_raw(user_id: int) -> Reply:
     else:
         flash(f"{user.name} can no longer read original texts.")
     return redirect(url_for(".people"))
+
+
+@bp.route("/settings/api-keys", methods=["GET", "POST"])
+@staff(Role.ADMIN)
+def api_keys() -> Reply:
+    """Keys of other systems; make one, which is shown on the answer to this form only."""
+    form = ApiKeyForm()
+    if form.validate_on_submit():
+        scopes = [Scope(value) for value in form.scopes.data]
+        key, secret = service.add_api_key(session(), form.name.data, scopes, form.expires_at, me(), utc_now())
+        session().commit()
+        return render_template("accounts/api_key.html", key=key, secret=secret)
+    rows, code = queries.api_keys(session()), 400 if form.is_submitted() else 200
+    return render_template("accounts/api_keys.html", form=form, rows=rows, at=utc_now()), code
+
+
+@bp.post("/settings/api-keys/<int:key_id>/revoke")
+@staff(Role.ADMIN)
+def revoke_api_key(key_id: int) -> Reply:
+    """Take a key back, for good."""
+    key = session().get(ApiKey, key_id) or abort(404)
+    service.revoke_api_key(session(), key, me(), utc_now())
+    session().commit()
+    flash(f"The key {key.name} is revoked. Whatever used it is refused from now on.")
+    return redirect(url_for(".api_keys"))

@@ -6,7 +6,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,14 +17,27 @@ from sqlalchemy.orm import Session
 
 from feedback_loop.db import Sessions, clean_text, insert_missing
 from feedback_loop.responses.csvfiles import EMAIL, READING, CsvFile, ImportFailed
-from feedback_loop.responses.models import Answer, Customer, RawComment
+from feedback_loop.responses.models import Answer, Customer, RawComment, Sign
 from feedback_loop.responses.raw import seal
 from feedback_loop.settings import Settings
 from feedback_loop.surveys.models import Survey
 from feedback_loop.surveys.scales import SCALES, Scale
 
 COLUMNS = ("external_id", "customer_email", "customer_name", "score", "comment", "answered_at")
+ID_LENGTH = 200
+EMAIL_LENGTH = 254
+NAME_LENGTH = 200
+CONTEXT_NAME_LENGTH = 80
+CONTEXT_LENGTH = 1000
 BATCH = 1000
+
+
+class BadRow(ValueError):
+    """A row cannot be taken; says why, and the column that is to blame."""
+
+    def __init__(self, column: str, reason: str) -> None:
+        super().__init__(reason)
+        self.column = column
 
 
 @dataclass(frozen=True)
@@ -90,56 +103,77 @@ def read_moment(text: str, now: datetime, name: str = "answered_at") -> datetime
         name: Of the column, for messages.
 
     Raises:
-        ValueError: Not such a moment, or one that has yet to come.
+        BadRow: Not such a moment, or one that has yet to come.
     """
     if not text:
         return now
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"{name} {text[:40]!r} is not a date; write it like 2026-10-12 or 2026-10-12T14:05") from None
+        raise BadRow(
+            name, f"{name} {text[:40]!r} is not a date; write it like 2026-10-12 or 2026-10-12T14:05"
+        ) from None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     if moment > now + timedelta(days=1):
-        raise ValueError(f"{name} {text[:40]!r} has yet to come")
+        raise BadRow(name, f"{name} {text[:40]!r} has yet to come")
     if moment.year < 1990:
-        raise ValueError(f"{name} {text[:40]!r} is too long ago to be right")
+        raise BadRow(name, f"{name} {text[:40]!r} is too long ago to be right")
     return moment
 
 
+def read_email(text: str) -> str:
+    """Check the address of a customer; empty means that we do not know it.
+
+    Raises:
+        BadRow: It is none.
+    """
+    email = text.lower()  # which may be longer
+    if text and (len(email) > EMAIL_LENGTH or not EMAIL.fullmatch(text)):
+        raise BadRow("customer_email", f"customer_email {text[:60]!r} is not an address")
+    return email
+
+
 def read_row(
-    cells: dict[str, str], context: dict[str, str], line: int, scale: Scale, now: datetime, comment_limit: int
+    cells: Mapping[str, str], context: dict[str, str], line: int | None, scale: Scale, now: datetime, comment_limit: int
 ) -> Row:
     """Check one row.
 
     Args:
         cells: Text by column name.
         context: What stands in the other columns.
-        line: Its number in the file; stands in for a missing external id.
+        line: Its number in the file; stands in for a missing external id, which otherwise stays empty.
         scale: The survey's.
         now: The present moment.
         comment_limit: In characters.
 
     Raises:
-        ValueError: What is wrong with it.
+        BadRow: What is wrong with it.
     """
     value = {name: clean_text(cells.get(name) or "").strip() for name in COLUMNS}
-    score = scale.parse(value["score"])
+    try:
+        score = scale.parse(value["score"])
+    except ValueError as error:
+        raise BadRow("score", str(error)) from None
     if score is None and not value["comment"]:
-        raise ValueError("neither score nor comment")
+        raise BadRow("", "neither score nor comment")
     if len(value["comment"]) > comment_limit:
-        raise ValueError(f"the comment has {len(value['comment']):,} characters; at most {comment_limit:,} are taken")
-    if value["customer_email"] and (len(value["customer_email"]) > 254 or not EMAIL.fullmatch(value["customer_email"])):
-        raise ValueError(f"customer_email {value['customer_email'][:60]!r} is not an address")
-    if len(value["external_id"]) > 200:
-        raise ValueError("external_id is longer than 200 characters")
-    # The same file imported again finds its rows by line and content where it names none by id.
-    content = [*value.values(), *(f"{name}={text}" for name, text in sorted(context.items()))]
-    digest = hashlib.sha256("\x1f".join(content).encode()).hexdigest()[:16]
+        raise BadRow(
+            "comment", f"the comment has {len(value['comment']):,} characters; at most {comment_limit:,} are taken"
+        )
+    email = read_email(value["customer_email"])
+    if len(value["external_id"]) > ID_LENGTH:
+        raise BadRow("external_id", f"external_id is longer than {ID_LENGTH} characters")
+    stand_in = ""
+    if line is not None:
+        # The same file imported again finds its rows by line and content where it names none by id.
+        content = [*value.values(), *(f"{name}={text}" for name, text in sorted(context.items()))]
+        digest = hashlib.sha256("\x1f".join(content).encode()).hexdigest()[:16]
+        stand_in = f"line:{line}:{digest}"
     return Row(
-        external_id=value["external_id"] or f"line:{line}:{digest}",
-        email=value["customer_email"].lower(),
-        name=value["customer_name"][:200],
+        external_id=value["external_id"] or stand_in,
+        email=email,
+        name=value["customer_name"][:NAME_LENGTH],
         score=score,
         comment=value["comment"],
         answered_at=read_moment(value["answered_at"], now),
@@ -225,34 +259,46 @@ def write_batch(session: Session, settings: Settings, survey: Survey, batch: Seq
     for row in batch:
         if row.external_id not in known:
             fresh.setdefault(row.external_id, row)
-    if not fresh:
-        return 0
-    customers = customer_ids(session, ((row.email, row.name) for row in fresh.values()), now)
+    return len(insert_rows(session, settings, survey, list(fresh.values()), now))
+
+
+def insert_rows(
+    session: Session, settings: Settings, survey: Survey, rows: Sequence[Row], now: datetime
+) -> Sequence[int]:
+    """Write rows that are new, with their customers and sealed comments.
+
+    Returns:
+        The ids of the answers, in the order of the rows.
+    """
+    if not rows:
+        return []
+    customers = customer_ids(session, ((row.email, row.name) for row in rows), now)
     values: list[dict[str, Any]] = [
         {
             "survey_id": survey.id,
             "customer_id": customers.get(row.email),
-            "external_id": row.external_id,
+            "external_id": row.external_id or None,
             "score": row.score,
             "comment": None if row.comment else "",
             "redactions": [],
             "context": row.context,
             "answered_at": row.answered_at,
             "received_at": now,
+            "sign": Sign.IMPORT,
             "redacted_at": None if row.comment else now,
         }
-        for row in fresh.values()
+        for row in rows
     ]
     ids = session.scalars(insert(Answer).returning(Answer.id, sort_by_parameter_order=True), values).all()
     expires_at = now + timedelta(days=max(1, settings.raw_text_days))
     raw = [
         {"answer_id": id, "sealed": seal(row.comment, settings.secret_key), "expires_at": expires_at}
-        for id, row in zip(ids, fresh.values(), strict=True)
+        for id, row in zip(ids, rows, strict=True)
         if row.comment
     ]
     if raw:
         session.execute(insert(RawComment), raw)
-    return len(ids)
+    return ids
 
 
 def customer_ids(session: Session, people: Iterable[tuple[str, str]], now: datetime) -> dict[str, int]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session, joinedload
 
 from feedback_loop import tokens
@@ -76,6 +76,28 @@ def versions_of(session: Session, answers: Collection[Answer]) -> dict[int, list
         ):
             versions.setdefault(row.answer_id, []).append(row)
     return versions
+
+
+def answers_from(
+    session: Session, survey: Survey | None, since: datetime | None, after: tuple[datetime, int] | None, limit: int
+) -> Sequence[Answer]:
+    """Answers with their survey, by when they were answered.
+
+    Args:
+        session: Any session.
+        survey: Only of this one.
+        since: Only those answered then or later.
+        after: Moment and id of the last one that was read.
+        limit: At most so many.
+    """
+    query = select(Answer).options(joinedload(Answer.survey))
+    if survey is not None:
+        query = query.where(Answer.survey_id == survey.id)
+    if since is not None:
+        query = query.where(Answer.answered_at >= since)
+    if after is not None:
+        query = query.where(tuple_(Answer.answered_at, Answer.id) > after)
+    return session.scalars(query.order_by(Answer.answered_at, Answer.id).limit(limit)).all()
 
 
 def with_original(session: Session, answers: Collection[Answer], now: datetime) -> set[int]:

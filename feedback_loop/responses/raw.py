@@ -3,10 +3,9 @@ here."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-
 from cryptography.fernet import Fernet, InvalidToken
+
+from feedback_loop import tokens
 
 
 class RawTextUnreadable(ValueError):
@@ -14,8 +13,8 @@ class RawTextUnreadable(ValueError):
 
 
 def box(secret_key: str) -> Fernet:
-    """The box that opens with this installation's key (Fernet: AES-128-CBC with HMAC-SHA256)."""
-    return Fernet(base64.urlsafe_b64encode(hashlib.sha256(f"raw-comment:{secret_key}".encode()).digest()))
+    """The box that opens with this installation's key."""
+    return tokens.box(secret_key, "raw-comment")
 
 
 def seal(text: str, secret_key: str) -> bytes:

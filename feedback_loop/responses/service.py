@@ -73,9 +73,16 @@ def remember_language(customer: Customer, shown: str, chosen: str = "") -> None:
 
 
 def invite(
-    session: Session, survey: Survey, customer: Customer, context: dict[str, Any], now: datetime, language: str = ""
+    session: Session,
+    survey: Survey,
+    customer: Customer,
+    context: dict[str, Any],
+    now: datetime,
+    language: str = "",
+    expires_at: datetime | None = None,
+    experience: str | None = None,
 ) -> tuple[Invitation, str]:
-    """Give a customer the right to answer a survey once.
+    """Give a customer the right to answer a survey once, until a moment or for good.
 
     Args:
         survey: What to ask.
@@ -83,6 +90,8 @@ def invite(
         context: What it is about.
         now: The present moment.
         language: In which to ask; empty for the customer's own.
+        expires_at: Until when it may be answered; None for as long as the survey is open.
+        experience: Which one it asks about, by the name another system gives it; one invitation each.
 
     Returns:
         The invitation, and the token of its link. The token is stored nowhere: show or send it now.
@@ -95,6 +104,8 @@ def invite(
         language=language,
         context=context,
         created_at=now,
+        expires_at=expires_at,
+        experience=experience,
     )
     session.add(invitation)
     session.flush()
@@ -116,6 +127,7 @@ def record_answer(
     settings: Settings,
     sign: Sign = Sign.SENT,
     page_key: str | None = None,
+    earlier: Answer | None = None,
 ) -> Answer:
     """Record an answer that counts; where the invitation or the page has one already, change it and keep the old one.
 
@@ -133,6 +145,7 @@ def record_answer(
         settings: For the key and the lifetime of raw text.
         sign: What makes it count.
         page_key: Hash of the identifier of the open page it came from.
+        earlier: The answer to change instead, read anew and locked, if it is known otherwise than by an invitation.
     """
     comment = clean_text(comment).strip()
     said: dict[str, Any] = {
@@ -144,7 +157,7 @@ def record_answer(
         "redacted_at": None if comment else now,
         "analysed_at": None,
     }
-    answer = earlier_answer(session, invitation, page_key)
+    answer = earlier or earlier_answer(session, invitation, page_key)
     if invitation is not None:
         cancel_to(session, invitation.recipient, "Answered before this was sent.")
     if answer is None:

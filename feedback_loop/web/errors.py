@@ -1,10 +1,10 @@
-"""Errors as pages that say what to do, in the layout of whoever meets them."""
+"""Errors as pages that say what to do, in the layout of whoever meets them; for programs, as problem+json."""
 
 from __future__ import annotations
 
 import logging
 
-from flask import Flask, render_template, request
+from flask import Flask, Response, render_template, request
 from flask_babel import gettext
 from flask_wtf.csrf import CSRFError
 from jinja2 import TemplateNotFound
@@ -12,6 +12,7 @@ from sqlalchemy.exc import DataError, OperationalError
 from werkzeug.exceptions import HTTPException
 
 from feedback_loop.languages import to_translate as _
+from feedback_loop.web import problems
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +29,10 @@ MESSAGES = {
 }
 
 
-def page(code: int, message: str) -> tuple[str, int]:
-    """An error page: the template of this code, or the general one."""
+def page(code: int, message: str) -> tuple[str, int] | Response:
+    """An error page: the template of this code, or the general one. A program gets a problem instead."""
+    if problems.is_for_program():
+        return problems.answer(problems.Problem(code, problems.MESSAGES.get(code, message)))
     template = f"errors/{code}.html"
     message = gettext(message)
     try:
@@ -41,29 +44,31 @@ def page(code: int, message: str) -> tuple[str, int]:
 def init_app(app: Flask) -> None:
     """Answer every error with a page."""
 
+    app.register_error_handler(problems.Problem, problems.answer)
+
     @app.errorhandler(HTTPException)
-    def http_error(error: HTTPException) -> tuple[str, int]:
+    def http_error(error: HTTPException) -> tuple[str, int] | Response:
         code = error.code or 500
         given = error.description if error.description != type(error).description else None
         return page(code, given or MESSAGES.get(code, MESSAGES[400 if code < 500 else 500]))
 
     @app.errorhandler(CSRFError)
-    def stale_form(_error: CSRFError) -> tuple[str, int]:
+    def stale_form(_error: CSRFError) -> tuple[str, int] | Response:
         return page(400, "The page had been open for too long. Go back, reload it, and send the form again.")
 
     @app.errorhandler(OperationalError)
-    def database_error(error: OperationalError) -> tuple[str, int]:
+    def database_error(error: OperationalError) -> tuple[str, int] | Response:
         log.error("The database did not answer %s %s: %s", request.method, request.url_rule, error)
         return page(503, MESSAGES[503])
 
     @app.errorhandler(OverflowError)
     @app.errorhandler(DataError)
-    def beyond_numbers(_error: Exception) -> tuple[str, int]:
+    def beyond_numbers(_error: Exception) -> tuple[str, int] | Response:
         # A number in the address that no row can have.
         return page(404, MESSAGES[404])
 
     @app.errorhandler(Exception)
-    def unexpected(error: Exception) -> tuple[str, int]:
+    def unexpected(error: Exception) -> tuple[str, int] | Response:
         # Not the path: in a customer's link it is the secret.
         log.exception("Unexpected error at %s %s", request.method, request.url_rule)
         return page(500, MESSAGES[500])

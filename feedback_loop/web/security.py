@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from flask import Flask, g, request
+from flask import Response as FlaskResponse
+from flask.sessions import SecureCookieSessionInterface, SessionMixin
 from werkzeug.wrappers import Response
+
+from feedback_loop.web import problems
 
 POLICY = {
     "default-src": "'none'",
@@ -53,6 +57,16 @@ def keep_private(response: Response) -> Response:
     return response
 
 
+class PageSessions(SecureCookieSessionInterface):
+    """Sessions in a cookie, for pages. A program never gets one, whatever it sends."""
+
+    def save_session(self, app: Flask, session: SessionMixin, response: FlaskResponse) -> None:
+        """Set the cookie where there is something to set."""
+        if not problems.is_for_program():
+            super().save_session(app, session, response)
+
+
 def init_app(app: Flask) -> None:
     """Set the headers of every response."""
+    app.session_interface = PageSessions()
     app.after_request(add_headers)

@@ -12,7 +12,7 @@ from alembic import command
 from flask import Flask
 from sqlalchemy import Engine
 
-from feedback_loop.accounts.models import Role
+from feedback_loop.accounts.models import Role, Scope
 from feedback_loop.db import alembic_config, is_current, make_engine, migrate
 from feedback_loop.settings import SettingError, load_config, read_settings
 
@@ -26,10 +26,11 @@ def test_every_route_declares_who_may_open_it_and_none_comes_or_goes_unnoticed(a
         if rule.endpoint == "static":
             continue
         access = getattr(app.view_functions[rule.endpoint], "access", None)
-        assert access is not None, f"{rule.rule}: say who may open it, with @public or @staff(Role.…)"
-        who = access.value if isinstance(access, Role) else access
+        assert access is not None, f"{rule.rule}: say who may open it, with @public, @staff(Role.…) or @api(Scope.…)"
+        who = "api" if isinstance(access, Scope) else access.value if isinstance(access, Role) else access
+        needs = f" ({access.value})" if isinstance(access, Scope) else ""
         methods = ",".join(sorted((rule.methods or set()) & {"GET", "POST"}))
-        found.append(f"{who:7} {methods:9} {rule.rule}")
+        found.append(f"{who:7} {methods:9} {rule.rule}{needs}")
     expected = ROUTES.read_text().splitlines()
     assert sorted(found) == expected, f"Routes have changed: if that is meant, bring {ROUTES.name} up to date."
 
@@ -41,7 +42,8 @@ def test_the_web_process_loads_no_model_library(module: str) -> None:
     code = f"""
 import sys, importlib
 importlib.import_module({module!r})
-for domain in ("accounts", "surveys", "complaints", "actions", "reports", "responses", "followups", "notifications"):
+for domain in ("accounts", "surveys", "complaints", "actions", "reports", "responses", "responses.api", "followups",
+               "notifications"):
     importlib.import_module(f"feedback_loop.{{domain}}.views")
 heavy = {{"bertopic", "sklearn", "onnxruntime", "numba", "torch", "pandas", "tokenizers", "umap", "hdbscan"}}
 sys.exit(", ".join(sorted(heavy & set(sys.modules))) or None)
