@@ -16,7 +16,7 @@ from feedback_loop.responses.models import Sign
 SENT_AFTER = timedelta(seconds=1)  # nobody reads a question and presses Send in less
 GESTURE_AFTER = timedelta(seconds=1)
 SECONDS_TOGETHER = timedelta(seconds=10)  # links opened within this were opened by the same visitor
-TRAP_MINUTES = timedelta(minutes=10)  # a filter visits again when the mail is opened
+TRAPPED_WITHIN = timedelta(seconds=30)  # a filter is done with one mail by then; a reader may come a minute later
 TRAPPED = "A link that people do not see was followed in the same mail."
 SENT_SCORES = 3  # different scores sent within seconds that no person sends
 
@@ -101,5 +101,5 @@ def doubt_of(evidence: Evidence) -> str:
     others = {each.score for each in recent if sign != Sign.SENT or each.sign == Sign.SENT} - {evidence.score}
     if len(others) >= (SENT_SCORES - 1 if sign == Sign.SENT else 1):
         return f"{len(others) + 1} different scores came from this link within seconds."
-    trapped = evidence.trapped_at is not None and abs(evidence.now - evidence.trapped_at) <= TRAP_MINUTES
+    trapped = evidence.trapped_at is not None and abs(evidence.now - evidence.trapped_at) <= TRAPPED_WITHIN
     return TRAPPED if trapped and sign != Sign.SENT else ""

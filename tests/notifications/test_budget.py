@@ -21,6 +21,7 @@ from tests.smtp import Sink, running
 
 DATA = {
     "question": "Was this helpful?",
+    "is_usual": False,
     "scale": "helpful",
     "choices": [["yes", "Yes"], ["no", "No"]],
     "ends": None,

@@ -67,13 +67,13 @@ def test_who_corrects_the_score_at_once_is_a_person_who_sends_three_is_not(now: 
     assert standing(now, Sign.SENT, earlier=opened) == Standing.CONFIRMED, "a filter opened all links just before"
 
 
-@pytest.mark.parametrize("minutes", [-9, 9])
-def test_movements_near_the_hidden_link_are_suspect_send_is_not(now: datetime, minutes: int) -> None:
-    trapped_at = now + timedelta(minutes=minutes)
+@pytest.mark.parametrize("seconds", [-30, 30])
+def test_movements_near_the_hidden_link_are_suspect_send_is_not(now: datetime, seconds: int) -> None:
+    trapped_at = now + timedelta(seconds=seconds)
     assert standing(now, Sign.GESTURE, trapped_at=trapped_at) == Standing.SUSPECT
     assert standing(now, Sign.OPENED, trapped_at=trapped_at) == Standing.SUSPECT
     assert standing(now, Sign.SENT, trapped_at=trapped_at) == Standing.CONFIRMED
-    assert standing(now, Sign.GESTURE, trapped_at=now - timedelta(minutes=11)) == Standing.CONFIRMED
+    assert standing(now, Sign.GESTURE, trapped_at=now - timedelta(seconds=31)) == Standing.CONFIRMED
 
 
 def test_every_judgement_says_why(now: datetime) -> None:
