@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from feedback_loop.analysis.redaction import redact
 from feedback_loop.responses.importing import BadRow, Row, customer_ids, insert_rows, read_email, read_row
+from feedback_loop.responses.mailings.reading import OWN_EXPERIENCE
 from feedback_loop.responses.models import Answer, Customer, RawComment, Sign
 from feedback_loop.responses.raw import RawTextUnreadable, unseal
 from feedback_loop.responses.service import invite, record_answer
@@ -141,6 +142,8 @@ def take_invitations(session: Session, settings: Settings, items: Sequence[Item]
             survey = survey_named(surveys, item["survey"])
             if survey.state == SurveyState.CLOSED:
                 raise BadRow("survey", f"survey {survey.slug!r} takes no more answers")
+            if item["experience"].lower().startswith(OWN_EXPERIENCE):
+                raise BadRow("experience", f"an experience cannot begin with {OWN_EXPERIENCE!r}; mailings are named so")
             good.append((index, survey, read_email(item["customer_email"]), read_end(item["expires_at"], now)))
         except BadRow as error:
             outcomes[index] = rejected(error)

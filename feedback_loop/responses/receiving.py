@@ -6,13 +6,23 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, select, update
+from sqlalchemy import ColumnElement, delete, func, or_, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, joinedload
 
 from feedback_loop.accounts.models import User
 from feedback_loop.analysis.redaction import redact
 from feedback_loop.db import clean_text
-from feedback_loop.responses.confirming import SECONDS_TOGETHER, TRAPPED, Evidence, Judgement, Seen, Standing, judge
+from feedback_loop.responses.confirming import (
+    SECONDS_TOGETHER,
+    TRAPPED,
+    TRAPPED_WITHIN,
+    Evidence,
+    Judgement,
+    Seen,
+    Standing,
+    judge,
+)
 from feedback_loop.responses.models import (
     Answer,
     AnswerVersion,
@@ -22,7 +32,7 @@ from feedback_loop.responses.models import (
     UnconfirmedState,
 )
 from feedback_loop.responses.raw import RawTextUnreadable, seal, unseal
-from feedback_loop.responses.service import Refused, find_customer, record_answer, remember_language
+from feedback_loop.responses.service import Refused, SentTwice, find_customer, record_answer, remember_language
 from feedback_loop.settings import Settings
 from feedback_loop.surveys.models import Survey
 from feedback_loop.web.paging import Page, offset
@@ -191,14 +201,21 @@ def keep_apart(
     else:
         mine = [UnconfirmedAnswer.page_key == given.page_key]
     row = session.scalar(select(UnconfirmedAnswer).where(*mine).limit(1))
-    if row is None:
-        page_key = given.page_key if invitation is None else None
-        row = UnconfirmedAnswer(survey_id=survey.id, invitation=invitation, page_key=page_key, context=given.context)
-        session.add(row)
-    row.sign, row.settled_at, row.settled_by_id = given.sign, None, None
-    for name, value in values.items():
-        setattr(row, name, value)
-    session.flush()
+    values |= {"sign": given.sign, "settled_at": None, "settled_by_id": None}
+    if row is not None:
+        for name, value in values.items():
+            setattr(row, name, value)
+        session.flush()
+        return
+    page_key = given.page_key if invitation is None else None
+    row = UnconfirmedAnswer(
+        survey_id=survey.id, invitation=invitation, page_key=page_key, context=given.context, **values
+    )
+    try:
+        with session.begin_nested():
+            session.add(row)
+    except IntegrityError:
+        raise SentTwice("This page was sent twice at once.") from None
 
 
 def settle(
@@ -219,7 +236,9 @@ def trap(session: Session, invitation: Invitation, now: datetime) -> None:
     session.execute(
         update(UnconfirmedAnswer)
         .where(
-            UnconfirmedAnswer.invitation_id == invitation.id, UnconfirmedAnswer.state == UnconfirmedState.PROVISIONAL
+            UnconfirmedAnswer.invitation_id == invitation.id,
+            UnconfirmedAnswer.state == UnconfirmedState.PROVISIONAL,
+            UnconfirmedAnswer.seen_at >= now - TRAPPED_WITHIN,
         )
         .values(state=UnconfirmedState.SUSPECT, reason=TRAPPED)
     )
@@ -281,12 +300,12 @@ def confirm(session: Session, row: UnconfirmedAnswer, by: User, now: datetime, s
     """
     still_open(session, row)
     invitation = row.invitation
-    if invitation is not None:
-        later = session.scalar(
-            select(Answer.id).where(Answer.invitation_id == invitation.id, Answer.answered_at > row.seen_at)
-        )
-        if later is not None:
-            raise Refused("A later answer from the same link counts already.")
+    same = Answer.invitation_id == invitation.id if invitation else Answer.page_key == row.page_key
+    newer = Answer.answered_at > row.seen_at
+    # What was sent is not replaced by a mere movement on the same page, whichever came a moment earlier.
+    stands = newer if row.sign in DELIBERATE else or_(newer, Answer.sign.in_(DELIBERATE))
+    if session.scalar(select(Answer.id).where(same, stands)) is not None:
+        raise Refused("A later answer from the same link counts already.")
     comment = unseal(row.sealed, settings.secret_key) if row.sealed else ""
     customer = invitation.customer if invitation else find_customer(session, row.email, "", now) if row.email else None
     answer = record_answer(
@@ -324,7 +343,9 @@ def dismiss(session: Session, row: UnconfirmedAnswer, by: User, now: datetime) -
 
 
 def still_open(session: Session, row: UnconfirmedAnswer) -> None:
-    """Lock a row, and refuse one that is settled."""
+    """Lock a row, and refuse one that is settled. The link is locked first, as whoever answers by it does."""
+    if row.invitation_id is not None:
+        session.execute(select(Invitation.id).where(Invitation.id == row.invitation_id).with_for_update())
     session.refresh(row, with_for_update={"of": UnconfirmedAnswer})
     if row.settled_at is not None:
         raise Refused("This was settled meanwhile; reload the page.")

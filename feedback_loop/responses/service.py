@@ -174,7 +174,7 @@ def record_answer(
         answer = add_answer(session, fresh)
     else:
         change(session, answer, said, now, settings)
-        if answer.customer_id is None and customer is not None:  # the address was added on the second send
+        if invitation is None and earlier is None and customer is not None:  # the address was added, or corrected
             answer.customer_id = customer.id
     session.flush()
     if comment:
@@ -220,8 +220,10 @@ def change(session: Session, answer: Answer, said: dict[str, Any], now: datetime
     raw = session.get(RawComment, answer.id)
     comment = answer.comment
     if comment is None:  # not redacted yet; a version is never kept as it was typed
-        text = unseal(raw.sealed, settings.secret_key) if raw else ""
-        comment = redact(text, settings.phone_region or None).text
+        try:
+            comment = redact(unseal(raw.sealed, settings.secret_key) if raw else "", settings.phone_region or None).text
+        except RawTextUnreadable as error:  # sealed with another key; what is said now must not be lost for that
+            comment = str(error)
     session.add(
         AnswerVersion(
             answer_id=answer.id,

@@ -246,8 +246,9 @@ def taken_in(
     try:
         judgement = receiving.receive(session(), survey, invitation, given, utc_now(), settings())
     except service.SentTwice:
+        # What the other request brought is there now, so that this one finds it and changes it.
         session().rollback()
-        return None
+        judgement = receiving.receive(session(), survey, invitation, given, utc_now(), settings())
     session().commit()
     return judgement
 
@@ -256,8 +257,11 @@ def noticed(survey: Survey, invitation: Invitation | None, purpose: str, context
     """What the script of an answering page noticed; answers whether the score counts now."""
     form = answer_form(survey, purpose, {})
     sign = Sign.GESTURE if request.form.get("sign") == Sign.GESTURE else Sign.OPENED
-    score = form.score.data
-    if form.shown is None or not score or not form.score.validate(form):
+    try:
+        score = form.chosen
+    except ValueError:
+        score = None
+    if form.shown is None or score is None:
         abort(400)
     if sign == Sign.OPENED and invitation is None:
         return "", 204  # of an open link nothing is known by which looks could be told apart

@@ -22,6 +22,9 @@
   function moved(event) {
     if (done || !event.isTrusted || document.visibilityState !== "visible") return;
     if (!visibleSince || performance.now() - visibleSince < AFTER) return;
+    // Whoever reaches for a score is about to choose: what is chosen then counts by Send.
+    var choice = event.target && event.target.closest && event.target.closest(".choice");
+    if (choice && event.type !== "pointermove" && event.type !== "touchmove" && event.type !== "wheel") return;
     done = true;
     GESTURES.forEach(function (name) { window.removeEventListener(name, moved, true); });
     say("gesture").then(function (answer) { return answer.ok && answer.status === 200 ? answer.json() : {}; })
@@ -39,6 +42,11 @@
   document.addEventListener("visibilitychange", shown);
   document.addEventListener("prerenderingchange", shown);
   form.addEventListener("submit", function () { done = true; });
+  form.addEventListener("change", function (event) {
+    if (event.target.name !== "score") return;
+    done = true; // another score than that of the link is the reader's own choice, and counts when it is sent
+    if (status) status.hidden = true;
+  });
   shown();
   say("opened").catch(function () {});
 })();

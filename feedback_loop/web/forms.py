@@ -79,11 +79,12 @@ class PublicForm(Form):  # type: ignore[misc]
     def __init__(self, formdata: Any = None, *, purpose: str, **kwargs: Any) -> None:
         self.purpose = purpose
         super().__init__(formdata, **kwargs)
+        self._identifier = ""
         self.shown = self._read(self.form_token.data or "")
 
     def new_token(self) -> str:
         """A token for the page about to be shown; a page that comes back with a message is still the same page."""
-        identifier = self.shown.identifier if self.shown else draw()
+        identifier = self._identifier or draw()
         token = signer().dumps([self.purpose, identifier, int(utc_now().timestamp() * 1000)])
         return token.decode() if isinstance(token, bytes) else token
 
@@ -96,9 +97,16 @@ class PublicForm(Form):  # type: ignore[misc]
 
     def _read(self, token: str) -> ShownPage | None:
         try:
-            purpose, identifier, made = signer().loads(token, max_age=FORM_TOKEN_HOURS * 3600)
+            purpose, identifier, made = signer().loads(token)
         except (BadSignature, ValueError, TypeError):
             return None
         if purpose != self.purpose:
+            return None
+        self._identifier = (
+            identifier  # kept where the page is too old, too: what is sent from it again is no second answer
+        )
+        try:
+            signer().loads(token, max_age=FORM_TOKEN_HOURS * 3600)
+        except BadSignature:
             return None
         return ShownPage(identifier, datetime.fromtimestamp(made / 1000, UTC))

@@ -21,6 +21,7 @@ from feedback_loop.responses.models import Answer, AnswerVersion, Sign, Unconfir
 from feedback_loop.responses.service import redact_pending
 from feedback_loop.settings import Settings
 from feedback_loop.surveys.models import ScaleName, Survey
+from feedback_loop.web import forms
 from tests.factories import Cast, Make, sign_in
 from tests.pages import words
 from tests.responses.test_answer_screens import answers, send, token_on
@@ -138,6 +139,59 @@ def test_a_form_sent_at_once_is_kept_and_asked_for_again(
     again = client.post(path, data=hidden | {"website": "", "score": "2", "comment": "It leaks."})
     assert again.status_code == 303
     assert answers(session) == 1
+
+
+@pytest.mark.parametrize("score", ["", "abc", "9", "4.5"])
+def test_a_score_that_is_not_on_the_scale_is_refused(
+    client: FlaskClient, path: str, session: Session, score: str
+) -> None:
+    for link in (path, "/s/order"):
+        token = token_on(client.get(f"{link}?score=4"))
+        values = {"form_token": token, "score": score, "sign": "gesture"}
+        assert client.post(f"{link}/signs", data=values).status_code == 400
+    assert (answers(session), apart(session)) == (0, [])
+
+
+def test_a_page_that_lay_open_for_days_is_still_one_answer(
+    client: FlaskClient, survey: Survey, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.commit()
+    token = token_on(client.get("/s/order?score=4"))
+    client.post("/s/order/signs", data={"form_token": token, "score": "4", "sign": "gesture"})
+    with monkeypatch.context() as days_later:
+        days_later.setattr(forms, "FORM_TOKEN_HOURS", -1)
+        late = client.post("/s/order", data={"form_token": token, "score": "4", "comment": "Late.", "website": ""})
+    assert late.status_code == 400
+    values = {"form_token": token_on(late), "score": "4", "comment": "Late.", "website": ""}
+    assert client.post("/s/order", data=values).status_code == 303
+    assert answers(session) == 1
+
+
+def test_an_address_that_is_corrected_on_the_same_page_takes_the_place_of_the_wrong_one(
+    client: FlaskClient, survey: Survey, session: Session
+) -> None:
+    session.commit()
+    values = {"form_token": token_on(client.get("/s/order")), "score": "2", "comment": "Late.", "website": ""}
+    for email in ("wrong@example.com", "right@example.com"):
+        assert client.post("/s/order", data=values | {"email": email}).status_code == 303
+    answer = only(session, select(Answer).options(joinedload(Answer.customer)))
+    assert (answer.customer.email, answer.revision) == ("right@example.com", 2)
+
+
+def test_a_movement_and_send_at_the_same_moment_lose_no_words(
+    app: Flask, client: FlaskClient, survey: Survey, session: Session
+) -> None:
+    session.commit()
+    for _ in range(3):
+        values = {"form_token": token_on(client.get("/s/order?score=2")), "score": "2"}
+        sent = values | {"comment": "These words matter.", "website": "", "email": ""}
+        with ThreadPoolExecutor(2) as pool:
+            moved = pool.submit(app.test_client().post, "/s/order/signs", data=values | {"sign": "gesture"})
+            send = pool.submit(app.test_client().post, "/s/order", data=sent)
+            assert (moved.result().status_code, send.result().status_code) == (200, 303)
+    session.rollback()
+    assert set(session.scalars(select(Answer.sign))) == {Sign.SENT}
+    assert answers(session) == 3
 
 
 @pytest.mark.parametrize("values", [{}, {"score": "9"}, {"score": "4"}, {"score": "4", "form_token": "forged"}])

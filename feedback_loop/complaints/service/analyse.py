@@ -87,14 +87,14 @@ class LastExemplars:
 
     def read(self, session: Session, embedder: Embedder) -> Exemplars:
         """See :func:`load_exemplars`."""
-        standing = [
+        standing = sorted(  # the database gives them in any order
             (row.id, row.complaint_id, row.vector_id)
             for row in session.execute(
                 select(Statement.id, Statement.complaint_id, Statement.vector_id)
                 .join(Complaint, Complaint.id == Statement.complaint_id)
                 .where(Statement.is_exemplar, Complaint.merged_into_id.is_(None))
             )
-        ]
+        )
         if self._last is not None and self._last[:2] == (embedder.name, standing):
             return self._last[2]
         exemplars = load_exemplars(session, embedder)
