@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from email.utils import parseaddr
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import ColumnElement, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -334,11 +334,7 @@ def cancel(session: Session, event: str, reason: str) -> int:
     Returns:
         How many messages will not be sent.
     """
-    return session.execute(  # type: ignore[attr-defined, no-any-return]
-        update(Notification)
-        .where(Notification.event == event, Notification.state == NotificationState.PENDING)
-        .values(state=NotificationState.SKIPPED, reason=reason, fence=Notification.fence + 1)
-    ).rowcount
+    return skip(session, Notification.event == event, reason)
 
 
 def cancel_to(session: Session, recipient: str, reason: str) -> int:
@@ -347,9 +343,14 @@ def cancel_to(session: Session, recipient: str, reason: str) -> int:
     Returns:
         How many messages will not be sent.
     """
+    return skip(session, Notification.recipient == recipient, reason)
+
+
+def skip(session: Session, which: ColumnElement[bool], reason: str) -> int:
+    """Skip those of some messages that are still owed; a worker that holds one finds its fence changed."""
     return session.execute(  # type: ignore[attr-defined, no-any-return]
         update(Notification)
-        .where(Notification.recipient == recipient, Notification.state == NotificationState.PENDING)
+        .where(which, Notification.state == NotificationState.PENDING)
         .values(state=NotificationState.SKIPPED, reason=reason, fence=Notification.fence + 1)
     ).rowcount
 
