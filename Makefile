@@ -52,6 +52,22 @@ bench: setup  ## run every measurement (BANKING77=folder of that data set), prin
 	  "bench/scale.py $(BANKING77)" \
 	  "bench/search.py" \
 	  "bench/importing.py 1000" \
+	  "bench/fuzz.py" \
+	  "bench/page.py" \
+	  "bench/answers.py" \
+	  "bench/handover.py --mails 1000 10000" \
+	  "bench/mail_kills.py" \
+	  "bench/mail_kills.py --workers 4" \
+	  "bench/mail_kills.py --database sqlite" \
+	  "bench/mail_kills.py --mails 200 --kills 0 --delay 0.3" \
+	  "bench/mail_kills.py --mails 20 --kills 0 --delay 10 --timeout 12" \
+	  "bench/run.py" \
+	  "bench/clocks.py" \
+	  "bench/drain.py $(BANKING77)" \
+	  "bench/pages.py" \
+	  "bench/powercut.py" \
+	  "bench/migrations.py" \
+	  "bench/backups.py" \
 	; do echo; echo "== $$each"; $(BIN)/python $$each || missed="$$missed [$$each]"; done; \
 	[ -z "$$missed" ] || { echo; echo "Missed a bar or broke off:$$missed"; exit 1; }
 

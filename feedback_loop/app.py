@@ -13,11 +13,34 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from feedback_loop.accounts import access, login
 from feedback_loop.db import Sessions
+from feedback_loop.jobs import bell
 from feedback_loop.settings import Settings, resource
-from feedback_loop.web import database, errors, filters, language, security, uploads
+from feedback_loop.web import database, errors, filters, language, limits, requests, security, uploads
+from feedback_loop.web.request import Request
 
-STAFF = ("accounts", "surveys", "complaints", "actions", "reports", "responses.mailings")
-PUBLIC = ("responses", "responses.api", "followups", "notifications")  # use no cookies, so no CSRF
+STAFF = (
+    "accounts",
+    "surveys",
+    "complaints",
+    "actions",
+    "reports",
+    "reports.editor",
+    "responses.mailings",
+    "integrations",
+    "inbound",
+    "watching",
+    "notifications.channel",
+)
+PUBLIC = (
+    "responses",
+    "responses.api",
+    "followups",
+    "notifications",
+    "reports.status",
+    "integrations.hooks",
+    "inbound.hook",
+    "watching.probes",
+)  # use no cookies, so no CSRF
 FORM_LIMIT = 1024 * 1024  # bytes of one form; a comment of the longest kind fits many times
 
 
@@ -29,6 +52,7 @@ def create_app(settings: Settings, sessions: Sessions) -> Flask:
         sessions: Maker of database sessions.
     """
     app = Flask("feedback_loop", template_folder=str(resource("templates")))
+    app.request_class = Request
     app.config.update(
         SECRET_KEY=settings.secret_key,
         MAX_CONTENT_LENGTH=FORM_LIMIT,
@@ -41,14 +65,17 @@ def create_app(settings: Settings, sessions: Sessions) -> Flask:
     )
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    requests.init_app(app, settings)
     database.init_app(app, settings, sessions)
+    bell.hang(sessions, settings)
     filters.init_app(app)
-    language.init_app(app, PUBLIC)
+    language.init_app(app, (*PUBLIC, "status"))  # by the names of the blueprints; programs read no language
     security.init_app(app)
     errors.init_app(app)
     login.init_app(app)
     access.init_app(app)
     uploads.init_app(app)
+    limits.init_app(app, settings)
     csrf = CSRFProtect(app)
     for domain in (*STAFF, *PUBLIC):
         blueprint = import_module(f"feedback_loop.{domain}.views").bp
@@ -58,7 +85,8 @@ def create_app(settings: Settings, sessions: Sessions) -> Flask:
     if settings.mail_transport == "mailbox":
         app.register_blueprint(import_module("feedback_loop.reports.mailbox").bp)
     app.context_processor(lambda: {"settings": settings, "view_functions": app.view_functions})
-    if settings.secure:
-        # Behind a reverse proxy that ends TLS; one hop is trusted.
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]
+    if settings.trusted_proxies:
+        # Each proxy adds the address that it saw; what stands before those is a visitor's own claim.
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=1)  # type: ignore[method-assign]
     return app

@@ -3,92 +3,40 @@
 from __future__ import annotations
 
 import json
-import logging
 import sys
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.logging import RichHandler
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import TextColumn
 
 from feedback_loop.clock import utc_now
-from feedback_loop.db import Sessions, is_current, make_engine, make_sessions, migrate, reading
-from feedback_loop.settings import SettingError, Settings, read_settings
+from feedback_loop.commands.backup import backup, restore
+from feedback_loop.commands.console import (
+    bar,
+    err,
+    fail,
+    give_way,
+    guarded,
+    log_to_terminal,
+    open_database,
+    out,
+    settings_or_fail,
+    warn_of_sqlite,
+)
+from feedback_loop.commands.doctor import doctor
+from feedback_loop.commands.inbound import inbound
+from feedback_loop.commands.mail import mail
+from feedback_loop.commands.moving import move_db
+from feedback_loop.db import make_engine, make_sessions, migrate, reading
+from feedback_loop.jobs.bell import Queue, is_rung
+from feedback_loop.memory import keep_together
+from feedback_loop.store import presence
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
-
-
-def fail(message: str) -> NoReturn:
-    """End with a message that says what to do."""
-    err.print(f"[red]Error:[/red] {message}", markup=True)
-    sys.exit(1)
-
-
-def log_to_terminal() -> None:
-    """Write what long-running commands do to the terminal."""
-    logging.basicConfig(
-        level=logging.INFO, format="%(message)s", datefmt="[%X]", handlers=[RichHandler(console=err, show_path=False)]
-    )
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-
-
-def settings_or_fail() -> Settings:
-    """The settings; a bad one ends the command with its message."""
-    try:
-        return read_settings()
-    except SettingError as error:
-        fail(str(error))
-
-
-def open_database(settings: Settings) -> Sessions:
-    """Sessions on the database; ends the command when it cannot be reached or is not prepared."""
-    from sqlalchemy.exc import SQLAlchemyError
-
-    engine = make_engine(settings.database_url)
-    try:
-        current = is_current(engine)
-    except SQLAlchemyError as error:
-        fail(f"The database does not answer: {getattr(error, 'orig', error)}. Check DATABASE_URL.")
-    if not current:
-        fail("The database is not prepared for this version. Run: feedback-loop init")
-    return make_sessions(engine)
-
-
-def bar(*columns: Any) -> Progress:
-    """A progress bar that keeps out of the way of what is printed."""
-    return Progress(TextColumn("{task.description}"), BarColumn(), *columns, TimeElapsedColumn(), console=err)
-
-
-def mendable() -> tuple[type[Exception], ...]:
-    """Errors whose message says what to do. Looked up only when one is raised: their modules load arrays."""
-    from feedback_loop.analysis.embedding import EmbedderUnavailable
-    from feedback_loop.complaints.service.writing import Overtaken
-
-    return (EmbedderUnavailable, Overtaken)
-
-
-def guarded(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Turn the errors a user can mend into messages, and Ctrl-C into an exit without a trace."""
-
-    @wraps(command)
-    def run(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return command(*args, **kwargs)
-        except KeyboardInterrupt:
-            err.print("Stopped.")
-            sys.exit(130)
-        except RuntimeError as error:
-            if not isinstance(error, mendable()):
-                raise
-            fail(str(error))
-
-    return run
 
 
 @click.group(context_settings=CONTEXT)
@@ -122,16 +70,23 @@ def init(admin_email: str, admin_password: str | None) -> None:
 
     from feedback_loop.accounts.models import Role, User
     from feedback_loop.accounts.service import add_user, ensure_team, hash_password, one_time_password
+    from feedback_loop.actions.levels import ensure_level
 
     settings = settings_or_fail()
     if admin_password is not None and len(admin_password) < 10:
         fail("--admin-password is too short: give at least 10 characters.")
+    try:
+        presence.announce(settings.database_url)
+    except presence.InUse as error:
+        fail(str(error))
     engine = make_engine(settings.database_url)
     try:
         migrate(engine)
     except SQLAlchemyError as error:
         fail(f"The database cannot be prepared: {getattr(error, 'orig', error)}. Check DATABASE_URL.")
     out.print(f"Database ready: {engine.url.render_as_string(hide_password=True)}")
+    if is_rung(settings):
+        prepare_engine(engine)
     sessions = make_sessions(engine)
     with reading(sessions) as session:
         exists = session.scalar(select(User.email).where(User.role == Role.ADMIN, User.is_active).limit(1))
@@ -142,6 +97,7 @@ def init(admin_email: str, admin_password: str | None) -> None:
     password_hash = hash_password(password)
     with sessions.begin() as session:
         ensure_team(session, utc_now())
+        ensure_level(session, settings.default_time_zone, utc_now())
         try:
             add_user(
                 session, email=admin_email, name="Admin", role=Role.ADMIN, team=None, password_hash=password_hash,
@@ -156,15 +112,33 @@ def init(admin_email: str, admin_password: str | None) -> None:
     out.print(f"Next: feedback-loop up, then open {settings.public_url}")
 
 
+def prepare_engine(engine: Engine) -> None:
+    """Make the tables of the engine. Where that is not allowed, the clock does without."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from feedback_loop.jobs.engine import prepare
+
+    try:
+        if prepare(engine):
+            out.print("Engine ready: workers are told of new work at once.")
+    except SQLAlchemyError as error:
+        err.print(
+            f"[yellow]Note:[/yellow] the engine could not be prepared ({getattr(error, 'orig', error)}). Workers look "
+            "for work every few seconds instead. Let this user make schemas and run init again, or set ENGINE=clock."
+        )
+
+
 @main.command()
 @guarded
 def serve() -> None:
     """Run the web server (gunicorn) on BIND. Loads no model; run a worker beside it."""
     from feedback_loop.web.server import Server
 
+    keep_together()
     settings = settings_or_fail()
     open_database(settings)
-    log_to_terminal()
+    warn_of_sqlite(settings)
+    log_to_terminal(settings)
 
     def build() -> Any:
         # After the fork: connections are not to be shared between processes.
@@ -178,17 +152,41 @@ def serve() -> None:
 
 
 @main.command()
+@click.option(
+    "--queue",
+    "queues",
+    multiple=True,
+    type=click.Choice([queue.value for queue in Queue]),
+    help="Look only after the steps of this queue; may be repeated. All by default.",
+)
+@click.option(
+    "--concurrency",
+    default=None,
+    type=click.IntRange(1, 64),
+    help="So many steps of one queue at work at once; all of them by default.",
+)
 @guarded
-def worker() -> None:
+def worker(queues: tuple[str, ...], concurrency: int | None) -> None:  # fmt: skip
     """Run the background process: analysis, refines, mails, verdicts. As many as you like on PostgreSQL, one on
-    SQLite."""
+    SQLite.
+
+    Which step is of which queue stands in docs/operating.md. Some worker must look after each of them.
+    """
+    from feedback_loop.jobs.alone import AnotherWorker, alone
     from feedback_loop.pipeline import Context
     from feedback_loop.worker import run
 
+    keep_together()
+    give_way()
     settings = settings_or_fail()
     sessions = open_database(settings)
-    log_to_terminal()
-    run(Context(settings, sessions))
+    warn_of_sqlite(settings)
+    log_to_terminal(settings)
+    try:
+        with alone(settings.database_url):
+            run(Context(settings, sessions, refines_apart=True), [Queue(name) for name in queues], concurrency)
+    except AnotherWorker as error:
+        fail(str(error))
 
 
 @main.command()
@@ -199,7 +197,7 @@ def up() -> None:
 
     settings = settings_or_fail()
     open_database(settings)
-    log_to_terminal()
+    log_to_terminal(settings)
     sys.exit(supervise({"web": ["serve"], "worker": ["worker"]}))
 
 
@@ -258,9 +256,11 @@ def analyse() -> None:
     from sqlalchemy import func, or_, select
 
     from feedback_loop import pipeline
+    from feedback_loop.jobs.sharedclock import compared
     from feedback_loop.responses.models import Answer
 
-    context = pipeline.Context(settings_or_fail(), open_database(settings_or_fail()))
+    sessions = open_database(settings_or_fail())
+    context = pipeline.Context(settings_or_fail(), sessions, compared(sessions))
     with reading(context.sessions) as session:
         waiting = select(func.count()).where(or_(Answer.redacted_at.is_(None), Answer.analysed_at.is_(None)))
         total = session.scalar(waiting) or 0
@@ -279,8 +279,11 @@ def refine(seed: int) -> None:
     """Look for new complaints now, and let statements move where they clearly belong elsewhere."""
     from feedback_loop import pipeline
     from feedback_loop.complaints.service.refine import RefineRunning
+    from feedback_loop.jobs.sharedclock import compared
 
-    context = pipeline.Context(settings_or_fail(), open_database(settings_or_fail()))
+    give_way()
+    sessions = open_database(settings_or_fail())
+    context = pipeline.Context(settings_or_fail(), sessions, compared(sessions))
     with bar(TextColumn("{task.percentage:>3.0f} %")) as progress:
         task = progress.add_task("Refining", total=1.0)
         try:
@@ -356,6 +359,9 @@ def demo(check: bool, bind: str | None) -> None:
     except DemoFailed as error:
         fail(str(error))
 
+
+for each in (backup, doctor, inbound, mail, move_db, restore):
+    main.add_command(each)
 
 if __name__ == "__main__":
     main()

@@ -3,7 +3,11 @@ it is."""
 
 from __future__ import annotations
 
+import contextlib
+import math
+import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,6 +22,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Connection,
     DateTime,
     Engine,
     Enum,
@@ -29,13 +34,25 @@ from sqlalchemy import (
     create_engine,
     event,
     make_url,
+    text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.orm import DeclarativeBase, Session, mapped_column, sessionmaker
 
+from feedback_loop.disks import refuse_network
 from feedback_loop.settings import resource
 
+PING_AFTER = 1.0  # seconds of rest
+# How PostgreSQL is to plan for us: we ask for few rows by an index, and answer a person. Out of the box it takes the
+# database for one on a spinning disk, reads whole tables rather than some thousand rows here and there, compiles
+# queries, which takes longer than running them, and starts processes to help with what is done before they are there.
+PLANNING = ("random_page_cost = 1.1", "jit = off", "max_parallel_workers_per_gather = 0")
+PATIENCE = "200ms"  # that others are made to wait by one who wants to write alone
+BUSY_MS = 30_000  # that SQLite waits for other processes
+# Grown beyond this, the WAL is written back and cut; SQLite's own checkpoints do so only while nobody reads.
+WAL_GROWN = 16 * 1024 * 1024
 # First release without the WAL-reset corruption bug, and the branches the fix was carried back to
 # (sqlite.org, wal.html).
 SQLITE_SAFE = (3, 51, 3)
@@ -114,6 +131,23 @@ def insert_missing(session: Session, model: type[Base], rows: list[dict[str, Any
     session.execute(insert(model).on_conflict_do_nothing(), rows)
 
 
+def keep_writers_out(session: Session, model: type[Base]) -> None:
+    """Wait until nobody writes to a table, and let nobody until the end of the transaction. On SQLite every session
+    that writes does so anyway.
+
+    Whoever wants to write meanwhile queues behind this one, so on PostgreSQL neither this waiting nor any later one of
+    the transaction is long; `gave_way` knows the error.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text(f"SET LOCAL lock_timeout = '{PATIENCE}'"))
+        session.execute(text(f"LOCK TABLE {model.__tablename__} IN SHARE ROW EXCLUSIVE MODE"))
+
+
+def gave_way(error: DBAPIError) -> bool:
+    """Whether a transaction failed because it did not want to wait any longer for others."""
+    return getattr(error.orig, "sqlstate", None) == "55P03"  # lock_not_available
+
+
 def sqlite_driver() -> Any:
     """The SQLite module to use: the bundled recent one where it is installed, else Python's own."""
     try:
@@ -129,17 +163,38 @@ def sqlite_is_safe(version: tuple[int, ...]) -> bool:
     return version >= SQLITE_SAFE or (patch is not None and version[2] >= patch)
 
 
+def sqlite_file(url: str) -> Path | None:
+    """The file of an SQLite database; None for PostgreSQL, and for a database in memory."""
+    parts = make_url(url)
+    if parts.get_backend_name() != "sqlite" or not parts.database or parts.database == ":memory:":
+        return None
+    return Path(parts.database)
+
+
+def make_private(path: Path) -> None:
+    """Make a database's file where it is missing, and its folder, readable by nobody else. What SQLite puts beside it
+    gets the rights of the file."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Where it cannot be made, opening it says why.
+    with contextlib.suppress(OSError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+
+
 def make_engine(url: str) -> Engine:
     """Open the database.
 
     Args:
         url: An address as SQLAlchemy writes it, `sqlite:///…` or `postgresql+psycopg://…`.
+
+    Raises:
+        SettingError: It would be a file on a network file system.
     """
     if make_url(url).get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True, hide_parameters=True)
-    database = make_url(url).database
-    if database and database != ":memory:":
-        Path(database).parent.mkdir(parents=True, exist_ok=True)
+        return ping_after_rest(plan_for_pages(create_engine(url, hide_parameters=True)))
+    path = sqlite_file(url)
+    if path is not None:
+        refuse_network(path.parent)
+        make_private(path)
     # Errors are logged and stored; what customers typed must not be in them.
     options = {"timeout": 30, "check_same_thread": False}
     engine = create_engine(url, module=sqlite_driver(), connect_args=options, hide_parameters=True)
@@ -154,7 +209,7 @@ def make_engine(url: str) -> Engine:
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
-            "busy_timeout=30000",
+            f"busy_timeout={BUSY_MS}",
             "secure_delete=ON",
             "journal_size_limit=67108864",
         ):
@@ -188,6 +243,66 @@ def make_engine(url: str) -> Engine:
     return engine
 
 
+def plan_for_pages(engine: Engine) -> Engine:
+    """Have each new connection planned for as `PLANNING` says. Said in SQL, since poolers between us and the server may
+    refuse options of a connection."""
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("; ".join(f"SET {setting}" for setting in PLANNING))
+        connection.commit()
+
+    return engine
+
+
+def checkpoint(sessions: sessionmaker[Session]) -> int:
+    """Write back what has grown in SQLite's WAL, and cut it. Does not wait for those who read: then the next one does.
+
+    Returns:
+        1 if it was cut, else 0.
+    """
+    engine: Engine = sessions.kw["bind"]
+    path = sqlite_file(str(engine.url))
+    wal = path and path.with_name(f"{path.name}-wal")
+    if not wal or not wal.exists() or wal.stat().st_size < WAL_GROWN:
+        return 0
+    connection = engine.raw_connection()  # outside of any transaction, which a checkpoint could not wait for
+    try:
+        cursor = connection.cursor()
+        # It holds writers up while it waits for readers.
+        cursor.execute(f"PRAGMA busy_timeout={PATIENCE.removesuffix('ms')}")
+        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        is_busy = bool((cursor.fetchone() or (1,))[0])
+    finally:
+        cursor.execute(f"PRAGMA busy_timeout={BUSY_MS}")
+        cursor.close()
+        connection.close()
+    return int(not is_busy)
+
+
+def ping_after_rest(engine: Engine) -> Engine:
+    """Ask a connection that has rested for a while whether it is still there, and let all go if it is not. Asking each
+    time, as the pool would, is a round trip before every request."""
+
+    @event.listens_for(engine, "checkin")
+    def rest(_connection: Any, record: Any) -> None:
+        record.info["rests_since"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def ping(connection: Any, record: Any, _proxy: Any) -> None:
+        if time.monotonic() - record.info.get("rests_since", math.inf) < PING_AFTER:
+            return
+        try:
+            alive = engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error:
+            alive = False
+        if not alive:
+            raise InvalidatePoolError
+
+    return engine
+
+
 Sessions = sessionmaker[Session]
 
 
@@ -202,6 +317,29 @@ def reading(sessions: Sessions) -> Iterator[Session]:
     with sessions() as session:
         session.connection(execution_options={"reads_only": True})
         yield session
+
+
+@contextmanager
+def beside(sessions: Sessions) -> Iterator[Connection]:
+    """A plain connection that only reads, for what is read so often that a session costs more than the reading."""
+    with sessions.kw["bind"].connect().execution_options(reads_only=True) as connection:
+        yield connection
+
+
+@contextmanager
+def one_statement(sessions: Sessions, *, reads_only: bool = False) -> Iterator[Connection]:
+    """A plain connection for one statement, which is a transaction by itself, for what is done so often that a session
+    costs more than the statement. On PostgreSQL beginning and ending one would be two more round trips."""
+    engine: Engine = sessions.kw["bind"]
+    if engine.dialect.name == "postgresql":
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            yield connection
+    elif reads_only:
+        with beside(sessions) as connection:
+            yield connection
+    else:
+        with engine.begin() as connection:
+            yield connection
 
 
 def alembic_config(engine: Engine) -> Config:

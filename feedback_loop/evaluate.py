@@ -75,7 +75,7 @@ def add_answers(sessions: Sessions, settings: Settings, survey: Survey, texts: d
         session.execute(
             insert(RawComment),
             [
-                {"answer_id": id, "sealed": seal(text, settings.secret_key), "expires_at": now + timedelta(days=1)}
+                {"answer_id": id, "sealed": seal(text, settings.secret_key, now), "expires_at": now + timedelta(days=1)}
                 for id, text in zip(ids, texts.values(), strict=True)
             ],
         )

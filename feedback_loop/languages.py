@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from datetime import date, datetime
 from functools import cache
 
+from babel import Locale
 from babel.dates import format_date
 from babel.numbers import format_decimal
 from babel.support import NullTranslations, Translations
@@ -32,6 +33,10 @@ LANGUAGES = {
 """Each by its own name, in the order in which readers find them."""
 RIGHT_TO_LEFT = frozenset({"ar"})
 CATALOGUES = PACKAGE / "translations"
+
+
+ENGLISH_NAMES = {code: str(Locale(code).get_language_name("en")) for code in LANGUAGES}
+"""For sentences of pages that colleagues read."""
 
 
 def to_translate(text: str) -> str:

@@ -10,6 +10,7 @@ import base64
 import hashlib
 import hmac
 import secrets
+from functools import cache
 
 from cryptography.fernet import Fernet
 
@@ -38,6 +39,7 @@ def hashed(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
 
 
+@cache
 def box(secret_key: str, purpose: str) -> Fernet:
     """The box that opens with this installation's key (Fernet: AES-128-CBC with HMAC-SHA256).
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy import Engine
 
-import feedback_loop.followups.models
-import feedback_loop.jobs.models
-import feedback_loop.responses.mailings.models  # noqa: F401  (the three imports reach every table)
+import feedback_loop.store.tables  # noqa: F401  (reaches every table)
 from feedback_loop.db import Base, make_engine
 from feedback_loop.settings import read_settings
 
@@ -22,6 +20,9 @@ def run() -> None:
             target_metadata=Base.metadata,
             render_as_batch=connection.dialect.name == "sqlite",
             compare_type=True,
+            # Alembic takes SQLite's DDL for one that commits at once, and would commit after each revision. Ours does
+            # not (feedback_loop/db.py begins by itself), so an upgrade is whole or not there on both databases.
+            transactional_ddl=True,
             user_module_prefix="db.",
         )
         with context.begin_transaction():

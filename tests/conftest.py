@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -20,7 +21,13 @@ from sqlalchemy.orm import Session
 from feedback_loop.db import Base, Sessions, make_engine, make_sessions, migrate
 from feedback_loop.responses import confirming
 from feedback_loop.settings import Settings, database_url, read_settings
+from feedback_loop.web.limitcounts import PostgresStorage
+from feedback_loop.web.limits import EXTENSION
 from tests.factories import Cast, Make
+
+# Machines are slow now and then; what takes long is measured in bench/.
+hypothesis.settings.register_profile("house", deadline=None)
+hypothesis.settings.load_profile("house")
 
 NOW = datetime(2026, 10, 12, 9, 30, tzinfo=UTC)
 POSTGRES = os.environ.get("TEST_POSTGRES_URL", "postgresql://127.0.0.1:5432/postgres?connect_timeout=3")
@@ -111,6 +118,9 @@ def settings(engine: Engine, tmp_path: Path) -> Settings:
             "COMPANY_NAME": "Fernhill Outdoor",
             "EMBEDDING_MODEL": "toy",
             "HOLD_MINUTES": "0",
+            "FOLLOW_UP_AFTER_DAYS": "0",  # the mail that tells asks at once; tests about asking later set it
+            "RATE_LIMIT_STORAGE": "off",  # tests about limits turn them on
+            "ENGINE": "clock",  # tests about bells hang them
             "MAIL_FROM": "Fernhill Outdoor <care@fernhill.example>",
         }
     )
@@ -129,13 +139,16 @@ def cast(make: Make) -> Cast:
 
 
 @pytest.fixture
-def app(settings: Settings, sessions: Sessions) -> Flask:
+def app(settings: Settings, sessions: Sessions) -> Iterator[Flask]:
     """The web application on the test's database."""
     from feedback_loop.app import create_app
 
     app = create_app(settings, sessions)
     app.config.update(TESTING=False, WTF_CSRF_ENABLED=False, PROPAGATE_EXCEPTIONS=False)
-    return app
+    yield app
+    limits = app.extensions.get(EXTENSION)
+    if limits is not None and isinstance(limits.storage, PostgresStorage):
+        limits.storage.engine.dispose()
 
 
 @pytest.fixture

@@ -14,8 +14,9 @@ from sqlalchemy.orm import Session
 
 from feedback_loop.accounts.models import ApiKey, Role, Scope, Team, User
 from feedback_loop.accounts.service import HASHER, add_api_key, add_team
+from feedback_loop.actions import runs
+from feedback_loop.actions.closing import Closing, close
 from feedback_loop.actions.models import ActionItem, Closure, Outcome, Status
-from feedback_loop.actions.service import Closing, close
 from feedback_loop.complaints.models import Complaint, Placed, Statement, StatementKind, StatementRole, Vector
 from feedback_loop.notifications.models import Notification, NotificationState
 from feedback_loop.notifications.service import Owed, owe
@@ -52,6 +53,7 @@ class Make:
         self.now = now
         self.count = itertools.count(1)
         self.said: Counter[int] = Counter()
+        self.raised: set[tuple[int, int]] = set()  # complaint and customer
 
     def _add(self, row: Any) -> Any:
         self.session.add(row)
@@ -96,8 +98,14 @@ class Make:
 
     def survey(self, slug: str = "", scale: ScaleName = ScaleName.HELPFUL, **values: Any) -> Survey:
         slug = slug or f"survey-{next(self.count)}"
-        defaults = {"name": slug.replace("-", " ").capitalize(), "question": "", "now": self.now}
-        return add_survey(self.session, slug=slug, scale=scale, **(defaults | values))
+        defaults: dict[str, Any] = {"name": slug.replace("-", " ").capitalize(), "question": "", "now": self.now}
+        later = {
+            name: values.pop(name) for name in ("tags", "thanks_low", "reply_days", "translations") if name in values
+        }
+        survey = add_survey(self.session, slug=slug, scale=scale, **(defaults | values))
+        for name, value in later.items():
+            setattr(survey, name, value)
+        return survey
 
     def customer(self, name: str = "Maya Lind", email: str = "") -> Customer:
         email = email or f"{name.lower().replace(' ', '.')}.{next(self.count)}@example.com"
@@ -162,6 +170,8 @@ class Make:
         row = self._add(
             Statement(
                 answer_id=answer.id,
+                customer_id=answer.customer_id,
+                survey_id=answer.survey_id,
                 position=position,
                 role=StatementRole.PART if position else StatementRole.MAIN,
                 kind=values.pop("kind", StatementKind.PROBLEM),
@@ -180,7 +190,9 @@ class Make:
         if complaint:
             self.said[complaint.id] += 1
             complaint.statement_count = self.said[complaint.id]
-            complaint.people_count += 1 if answer.customer_id else 0
+            if answer.customer_id and (complaint.id, answer.customer_id) not in self.raised:
+                self.raised.add((complaint.id, answer.customer_id))
+                complaint.people_count += 1
             complaint.anonymous_count += 0 if answer.customer_id else 1
             complaint.first_said_at = min(complaint.first_said_at or row.said_at, row.said_at)
             complaint.last_said_at = max(complaint.last_said_at or row.said_at, row.said_at)
@@ -210,13 +222,17 @@ class Make:
         return self.item(complaint, team)
 
     def closure(self, item: ActionItem, by: User, outcome: Outcome = Outcome.FIXED, **values: Any) -> Closure:
-        """A closing made by the real verb, so its notifications are owed."""
+        """A closing whose run is released, so its notifications are owed; all by the real verbs."""
         texts = {
             "done": "Changed the carrier.",
             "root_cause": "Labels smudged.",
             "statement": "Parcels now carry two labels.",
         }
-        return close(self.session, item, Closing(outcome, **(texts | values)), by, self.now, self.settings)
+        closure = close(self.session, item, Closing(outcome, **(texts | values)), by, self.now, self.settings)
+        run = runs.run_of(self.session, closure)
+        if run is not None:
+            runs.release(self.session, run, by, self.now, self.settings)
+        return closure
 
     def notification(self, event: str = "closure:1", customer: Customer | None = None, **values: Any) -> Notification:
         """A pending message; `token_of(notification, settings)` gives the token of its links."""

@@ -46,3 +46,10 @@ def again(session: Session, row: Base) -> None:
     """Read a row anew and let the database go: a session left open would hold up the next page that writes."""
     session.refresh(row)
     session.commit()
+
+
+def fields_of(page: str) -> dict[str, str]:
+    """The hidden fields of a page, by name, as a browser would send them."""
+    found = re.findall(r"<input\b[^>]*type=\"hidden\"[^>]*>", page)
+    named = ((re.search(r'name="([^"]*)"', each), re.search(r'value="([^"]*)"', each)) for each in found)
+    return {html.unescape(name[1]): html.unescape(value[1]) if value else "" for name, value in named if name}

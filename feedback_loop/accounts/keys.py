@@ -19,6 +19,7 @@ from feedback_loop.accounts import once, queries, service
 from feedback_loop.accounts.models import Scope
 from feedback_loop.clock import utc_now
 from feedback_loop.db import reading
+from feedback_loop.web import limits
 from feedback_loop.web.database import session, sessions, settings
 from feedback_loop.web.problems import Problem
 
@@ -48,7 +49,7 @@ def check_key(scope: Scope) -> None:
     """Let a program in whose API key works and has this scope; note about when the key was used.
 
     Raises:
-        Problem: 401 without a key that works, 403 when it may not do this.
+        Problem: 401 without a key that works, 403 when it may not do this, 429 when it asks too often.
     """
     kind, _, secret = request.headers.get("Authorization", "").partition(" ")
     now = utc_now()
@@ -62,6 +63,16 @@ def check_key(scope: Scope) -> None:
                 service.note_use(own, key.id, now)
         except (OperationalError, TimeoutError):
             log.warning("The use of API key %d was not noted: the database is busy.", key.id)
+    limit, who = limits.api_requests(), str(key.id)
+    is_within = limits.count(limit, who)
+    limits.tell(limit, who)
+    if not is_within:
+        raise Problem(
+            HTTPStatus.TOO_MANY_REQUESTS,
+            f"This API key has made its {settings().api_requests_per_minute} requests of this minute. Wait as many "
+            "seconds as Retry-After says, and send more items at a time.",
+            headers=limits.retry_after(limit, who),
+        )
     if scope not in key.scopes:
         raise Problem(
             HTTPStatus.FORBIDDEN,

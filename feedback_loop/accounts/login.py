@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
-from flask import Flask, current_app, request
+from flask import Flask, current_app, g, request
 from flask_login import LoginManager, UserMixin, current_user
 from sqlalchemy import select
 
@@ -76,7 +77,11 @@ def menu() -> list[navigation.Link]:
     """What stands at the top of each page for the signed-in person."""
     if not current_user.is_authenticated:
         return []
-    return navigation.links(lambda role: may(Role(role)), set(current_app.view_functions), request.path)
+    if "menu" not in g:  # a page shows it twice
+        counts = current_app.extensions.get("menu_counts", {})
+        endpoints = set(current_app.view_functions)
+        g.menu = navigation.links(lambda role: may(Role(role)), endpoints, request.path, counts)
+    return cast(list[navigation.Link], g.menu)
 
 
 def init_app(app: Flask) -> None:

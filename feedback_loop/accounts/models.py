@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from datetime import datetime
 from enum import StrEnum
 
@@ -37,6 +38,14 @@ class Role(StrEnum):
     def includes(self, other: Role) -> bool:
         """Whether whoever has this role may do what `other` may."""
         return self.rank >= other.rank
+
+
+class Digest(StrEnum):
+    """How often a person gets a mail about what is theirs."""
+
+    OFF = "off"
+    DAILY = "daily"
+    WEEKLY = "weekly"
 
 
 class Scope(StrEnum):
@@ -84,8 +93,12 @@ class User(Base):
     is_active: Mapped[bool] = mapped_column(default=True)
     # A right beside the role, which no role includes.
     reads_raw: Mapped[bool] = mapped_column(default=False, comment="may read what customers typed, before redaction")
-    # Grows when the password changes; sessions begun before that end.
-    session_epoch: Mapped[int] = mapped_column(default=0)
+    digest: Mapped[Digest] = mapped_column(
+        checked(Digest, "digest"), default=Digest.DAILY, server_default=Digest.DAILY.value
+    )
+    # Grows when the password changes; sessions begun before that end. Drawn, for after the restore of a backup the
+    # number of a person who is lost is given again, and their sessions must not be those of the next one.
+    session_epoch: Mapped[int] = mapped_column(default=lambda: secrets.randbelow(2**30))
     created_at: Mapped[utc]
     last_signed_in_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 

@@ -52,6 +52,13 @@ def possible_owners(session: Session) -> Sequence[User]:
     ).all()
 
 
+def active_people(session: Session) -> Sequence[User]:
+    """Everybody who can sign in, with their team, by name."""
+    return session.scalars(
+        select(User).where(User.is_active).options(joinedload(User.team)).order_by(User.name, User.id)
+    ).all()
+
+
 def teams(session: Session) -> Sequence[Team]:
     """All teams, by name."""
     return session.scalars(select(Team).order_by(Team.name)).all()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from urllib.parse import urlsplit
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask import session as cookie
 from flask_login import current_user, login_user, logout_user
+from limits import RateLimitItem
 from werkzeug.wrappers import Response
 
 from feedback_loop.accounts import queries, service
@@ -16,11 +18,12 @@ from feedback_loop.accounts.login import SignedIn, me
 from feedback_loop.accounts.models import ApiKey, Role, Scope, Team, User
 from feedback_loop.clock import utc_now
 from feedback_loop.db import reading
+from feedback_loop.web import limits
 from feedback_loop.web.database import session, sessions
 
 bp = Blueprint("accounts", __name__)
 
-Reply = str | tuple[str, int] | Response
+Reply = str | tuple[str, int] | tuple[str, int, dict[str, str]] | Response
 
 
 def local_path(target: str | None) -> str:
@@ -46,18 +49,47 @@ def sign_in() -> Reply:
     form = SignInForm(next=request.args.get("next", ""))
     if not form.validate_on_submit():
         return render_template("accounts/sign_in.html", form=form), 400 if form.is_submitted() else 200
+    account = limits.veiled((form.email.data or "").strip().lower())
+    used_up = tries_used_up(account)
+    if used_up:
+        limit, who = used_up
+        minutes = math.ceil(limits.left(limit, *who)[1] / 60)
+        form.password.errors = [
+            f"Too many passwords from your network did not fit. Try again in {minutes} "
+            f"{'minute' if minutes == 1 else 'minutes'}, or ask an admin for a new password."
+        ]
+        return render_template("accounts/sign_in.html", form=form), 429, limits.retry_after(limit, *who)
     with reading(sessions()) as own:
         user = queries.user_by_email(own, form.email.data)
     # Checking the password is slow by design, so no session is open meanwhile.
     if not service.sign_in_allowed(user, form.password.data) or user is None:
+        limits.count(limits.SIGN_IN_NETWORK, limits.here())
+        limits.count(limits.SIGN_IN_ACCOUNT, account)
         form.password.errors = ["Email and password do not fit together. Check both and try again."]
         return render_template("accounts/sign_in.html", form=form), 400
+    for limit in (limits.SIGN_IN, limits.SIGN_IN_WATCHED):
+        limits.forget(limit, account, limits.here())
     cookie.clear()
     cookie.permanent = True
     login_user(SignedIn.of(user))
     session().get_one(User, user.id).last_signed_in_at = utc_now()
     session().commit()
     return redirect(local_path(form.next.data))
+
+
+def tries_used_up(account: str) -> tuple[RateLimitItem, tuple[str, ...]] | None:
+    """Count a try to sign in; the limit that stands against it, and of whom it counts.
+
+    No account is ever closed to everybody, or anybody could shut its owner out: one that is tried from many networks
+    gives each of them fewer tries.
+    """
+    network = limits.here()
+    if limits.is_over(limits.SIGN_IN_NETWORK, network):
+        return limits.SIGN_IN_NETWORK, (network,)
+    is_watched = limits.is_over(limits.SIGN_IN_ACCOUNT, account)
+    limit = limits.SIGN_IN_WATCHED if is_watched else limits.SIGN_IN
+    # Counted before the password is checked, which takes a while, so that many tries at once do not slip through.
+    return None if limits.count(limit, account, network) else (limit, (account, network))
 
 
 @bp.post("/sign-out")

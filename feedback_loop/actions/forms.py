@@ -2,21 +2,46 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
-from wtforms import DateField, RadioField, SelectField, StringField, TextAreaField
+from wtforms import DateField, HiddenField, SelectField, StringField, TextAreaField, ValidationError
 from wtforms.fields import SelectChoice
 from wtforms.validators import DataRequired, Length, Optional
 
 from feedback_loop.accounts.models import Team, User
-from feedback_loop.actions.models import ActionItem, Outcome
-from feedback_loop.actions.service import Closing
-from feedback_loop.surveys.models import Survey
+from feedback_loop.actions import checklist, links
+from feedback_loop.actions.models import ActionItem, LinkKind
+from feedback_loop.actions.service import LONGEST_WAIT, latest_due, too_late
+from feedback_loop.clock import utc_now
 from feedback_loop.web.forms import StaffForm
 
 LONG = Length(max=4000, message="Enter at most 4,000 characters.")
+
+
+class VersionedForm(StaffForm):
+    """A form about an item that carries the version of it from which it was made.
+
+    What another person changed since is found with it; see `changes.since`.
+    """
+
+    version = HiddenField()
+
+    def __init__(self, item: ActionItem | None = None, *args: Any, **kwargs: Any) -> None:
+        if item is not None:
+            kwargs.setdefault("version", str(item.version))
+        super().__init__(*args, **kwargs)
+
+    @property
+    def made_from(self) -> int | None:
+        """The version; None where the form carries none."""
+        return int(self.version.data) if re.fullmatch(r"[0-9]{1,9}", self.version.data or "") else None
+
+    def renew(self, item: ActionItem) -> None:
+        """Make it one of the item as it is now: whoever sends it again knows what changed."""
+        self.version.data = str(item.version)
 
 
 class CommentForm(StaffForm):
@@ -27,7 +52,7 @@ class CommentForm(StaffForm):
     )
 
 
-class ReopenForm(StaffForm):
+class ReopenForm(VersionedForm):
     """Take a closing back."""
 
     reason = TextAreaField(
@@ -37,13 +62,69 @@ class ReopenForm(StaffForm):
     )
 
 
-class AssignForm(StaffForm):
+class WaitForm(VersionedForm):
+    """Say that nothing can be done until something happens."""
+
+    what_for = StringField(
+        "What does it wait for?",
+        [
+            DataRequired("Enter what it waits for."),
+            Length(max=LONGEST_WAIT, message=f"Enter at most {LONGEST_WAIT} characters."),
+        ],
+        description="Whose answer or which event, such as “the carrier’s offer”. Colleagues read it.",
+    )
+
+
+class EntryForm(StaffForm):
+    """Add an entry to a checklist, or write one anew."""
+
+    text = StringField(
+        "What is to be done",
+        [
+            DataRequired("Enter what is to be done."),
+            Length(max=checklist.LONGEST, message=f"Enter at most {checklist.LONGEST} characters."),
+        ],
+    )
+    was = HiddenField()
+
+
+class LinkForm(StaffForm):
+    """Link something outside."""
+
+    url = StringField("Address", [DataRequired("Enter an address.")], description="It begins with https:// or http://.")
+    title = StringField(
+        "Title",
+        [
+            Optional(),
+            Length(max=links.LONGEST_TITLE, message=f"Enter a title of at most {links.LONGEST_TITLE} characters."),
+        ],
+        description="Without one, the address tells.",
+    )
+    kind = SelectField(
+        "It is",
+        [DataRequired("Choose what it is.")],
+        choices=[
+            SelectChoice(LinkKind.ATTACHMENT.value, "a file or a page"),
+            SelectChoice(LinkKind.TRACKER.value, "an issue in a tracker"),
+        ],
+    )
+
+
+class AssignForm(VersionedForm):
     """Say whose it is and by when."""
 
     team = SelectField("Team", [DataRequired("Choose a team.")])
     owner = SelectField("Owner")
     due = DateField(
-        "Due", [Optional()], description="The day is meant to its end, in UTC. Leave it empty for no due date."
+        "Due",
+        [Optional()],
+        description="The day is meant to its end, in UTC. Leave it empty and the service level says when.",
+    )
+
+    why = StringField(
+        "Why",
+        [Optional(), Length(max=300, message="Enter at most 300 characters.")],
+        description="Stands in the history. You may leave it empty.",
     )
 
     def __init__(
@@ -51,8 +132,8 @@ class AssignForm(StaffForm):
     ) -> None:
         kwargs.setdefault("team", str(item.team_id))
         kwargs.setdefault("owner", str(item.owner_id or ""))
-        kwargs.setdefault("due", item.due_at.date() if item.due_at else None)
-        super().__init__(*args, **kwargs)
+        kwargs.setdefault("due", item.due_at.date() if item.due_at and item.due_by_hand else None)
+        super().__init__(item, *args, **kwargs)
         self.team.choices = [SelectChoice(str(team.id), team.name) for team in teams]
         known = {owner.id for owner in owners}
         # An owner who has been deactivated since stays visible until somebody else is chosen.
@@ -66,65 +147,44 @@ class AssignForm(StaffForm):
             *(SelectChoice(str(owner.id), f"{owner.name} (not active)") for owner in late),
         ]
 
+    def validate_due(self, field: DateField) -> None:
+        """At most five years ahead."""
+        now = utc_now()
+        if field.data and field.data > latest_due(now).date():
+            raise ValidationError(too_late(now))
+
     @property
     def due_at(self) -> datetime | None:
         """The last second of the day chosen."""
         return datetime.combine(self.due.data, time(23, 59, 59), UTC) if self.due.data else None
 
 
-class CloseForm(StaffForm):
-    """Close an action item and tell those who raised it."""
+SNOOZES = {"day": timedelta(days=1), "week": timedelta(days=7), "month": timedelta(days=30)}
 
-    outcome = RadioField(
-        "How does it end?",
-        [DataRequired("Choose how it ends.")],
-        choices=[
-            SelectChoice(Outcome.FIXED.value, "Fixed: something was changed, and the problem should be gone"),
-            SelectChoice(Outcome.DECLINED.value, "Declined: it stays as it is, for a reason that customers are told"),
-        ],
+
+class TriageForm(StaffForm):
+    """Decide about one complaint in triage, or about several; each button sends what it needs."""
+
+    team = SelectField("Team", [DataRequired("Choose a team.")])
+    owner = SelectField("Owner")
+    snooze = SelectField(
+        "Snooze for",
+        choices=[SelectChoice("day", "1 day"), SelectChoice("week", "1 week"), SelectChoice("month", "1 month")],
     )
-    root_cause = TextAreaField(
-        "Root cause",
-        [DataRequired("Enter the root cause."), LONG],
-        description="For colleagues: what made it happen, not who. “Not known” is an honest answer.",
-    )
-    done = TextAreaField(
-        "What was done",
-        [DataRequired("Enter what was done, or why nothing was."), LONG],
-        description="For colleagues: the change itself and since when it works. A link to it helps.",
-    )
-    statement = TextAreaField(
-        "Statement to customers",
-        [DataRequired("Enter what customers are to read."), LONG],
-        description="They read exactly this. Plain words, no blame, and no promise without a date you own.",
-    )
+    other = StringField("Another complaint", [Optional()])
 
-    def closing(self, statement_if_empty: str = "") -> Closing:
-        """What was typed."""
-        outcome = self.outcome.data if self.outcome.data in list(Outcome) else Outcome.FIXED
-        return Closing(
-            Outcome(outcome),
-            self.done.data or "",
-            self.root_cause.data or "",
-            self.statement.data or statement_if_empty,
-        )
-
-
-class RuleForm(StaffForm):
-    """Add a routing rule."""
-
-    keyword = StringField(
-        "Word or phrase",
-        [Optional(), Length(max=100, message="Enter at most 100 characters.")],
-        description="Fits when a word of the name or the keywords begins with it, or of a third of the statements.",
-    )
-    survey = SelectField("Survey", description="Fits when more than half of the statements came from it.")
-    team = SelectField("Goes to", [DataRequired("Choose a team.")])
-
-    def __init__(self, *args: Any, teams: Sequence[Team], surveys: Sequence[Survey], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, teams: Sequence[Team], owners: Sequence[User], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.team.choices = [SelectChoice(str(team.id), team.name) for team in teams]
-        self.survey.choices = [
-            SelectChoice("", "Any survey"),
-            *(SelectChoice(str(survey.id), survey.name) for survey in surveys),
+        self.owner.choices = [
+            SelectChoice("", "Nobody yet"),
+            *(
+                SelectChoice(str(each.id), f"{each.name}{f', {each.team.name}' if each.team else ''}")
+                for each in owners
+            ),
         ]
+
+    def complains_of(self, *names: str) -> str:
+        """What is wrong with some of its fields, in words; "" if they will do. The others are not looked at."""
+        self.validate()
+        return " ".join(str(error) for name in ("csrf_token", *names) for error in self.errors.get(name, []))

@@ -6,19 +6,30 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Row, Select, String, case, cast, func, literal, select, union_all
 from sqlalchemy.orm import Session, joinedload
 
-from feedback_loop.actions.models import ActionEvent, ActionItem, Closure, RoutingRule, Status
+from feedback_loop.actions.models import (
+    ActionItem,
+    Closure,
+    NotificationRun,
+    RoutingRule,
+    ServiceLevel,
+    Status,
+    Watcher,
+)
 from feedback_loop.complaints.models import Complaint, ComplaintState
 from feedback_loop.notifications.models import Notification, NotificationState
+from feedback_loop.notifications.standing import Standing, stands
 from feedback_loop.web.paging import Page, offset
 
 ITEMS_A_PAGE = 50
-EVENTS_A_PAGE = 50
 NOTIFICATIONS_A_PAGE = 50
+REASONS_SHOWN = 5  # why people are not told
+CAME_BACK = "the mail to them came back."
+UNSENT = (NotificationState.SKIPPED, NotificationState.FAILED, NotificationState.BOUNCED)
 # Somebody has to do something; the others wait for customers or are done.
-OPEN = (Status.NEW, Status.IN_PROGRESS, Status.REOPENED)
+OPEN = (Status.NEW, Status.TRIAGED, Status.IN_PROGRESS, Status.WAITING, Status.REOPENED)
 
 
 @dataclass(frozen=True)
@@ -30,12 +41,14 @@ class ItemFilter:
         team_id: Whose.
         owner_id: Whose; 0 for those that nobody owns.
         overdue: Only open ones whose due date has passed.
+        watcher_id: Only those that this person watches.
     """
 
     statuses: Sequence[Status] = ()
     team_id: int | None = None
     owner_id: int | None = None
     overdue: bool = False
+    watcher_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -61,8 +74,8 @@ class Telling:
 
 
 def is_overdue(now: datetime) -> ColumnElement[bool]:
-    """Whether an open item's due date has passed."""
-    return ActionItem.status.in_(OPEN) & (ActionItem.due_at < now)
+    """Whether an open item's due date has passed. While it waits for others its time stands still."""
+    return ActionItem.status.in_(OPEN) & (ActionItem.status != Status.WAITING) & (ActionItem.due_at < now)
 
 
 def is_listed() -> ColumnElement[bool]:
@@ -95,6 +108,9 @@ def items(session: Session, wanted: ItemFilter, now: datetime, page: int) -> Pag
         conditions.append(ActionItem.owner_id == (wanted.owner_id or None))
     if wanted.overdue:
         conditions.append(is_overdue(now))
+    if wanted.watcher_id is not None:
+        watched = select(Watcher.action_item_id).where(Watcher.user_id == wanted.watcher_id)
+        conditions.append(ActionItem.id.in_(watched))
     total = session.scalar(
         select(func.count())
         .select_from(ActionItem)
@@ -120,13 +136,23 @@ def any_item(session: Session) -> bool:
     return session.scalar(select(ActionItem.id).limit(1)) is not None
 
 
-def item(session: Session, item_id: int) -> ActionItem | None:
-    """An action item with its complaint, team and owner, or None."""
-    return session.scalar(
+def item(session: Session, item_id: int, lock: bool = False) -> ActionItem | None:
+    """An action item with its complaint, team, owner and service level, or None.
+
+    Args:
+        lock: Let nobody else change it before this transaction ends, so that what is read is what is changed.
+    """
+    query = (
         select(ActionItem)
         .where(ActionItem.id == item_id)
-        .options(joinedload(ActionItem.complaint), joinedload(ActionItem.team), joinedload(ActionItem.owner))
+        .options(
+            joinedload(ActionItem.complaint),
+            joinedload(ActionItem.team),
+            joinedload(ActionItem.owner),
+            joinedload(ActionItem.service_level),
+        )
     )
+    return session.scalar(query.with_for_update(of=ActionItem) if lock else query)
 
 
 def item_of(session: Session, complaint: Complaint) -> ActionItem | None:
@@ -146,79 +172,88 @@ def items_of(session: Session, complaint_ids: Collection[int]) -> dict[int, Acti
     return {row.complaint_id: row for row in rows}
 
 
-def history(session: Session, item: ActionItem, page: int) -> Page[ActionEvent]:
-    """A page of an item's history, newest first."""
-    of_item = ActionEvent.action_item_id == item.id
-    total = session.scalar(select(func.count()).select_from(ActionEvent).where(of_item))
-    rows = session.scalars(
-        select(ActionEvent)
-        .where(of_item)
-        .options(joinedload(ActionEvent.by))
-        .order_by(ActionEvent.id.desc())
-        .offset(offset(page, EVENTS_A_PAGE))
-        .limit(EVENTS_A_PAGE)
-    ).all()
-    return Page(rows, page, EVENTS_A_PAGE, total or 0)
-
-
 def closures(session: Session, item: ActionItem) -> Sequence[Closure]:
     """All closings of an item, newest first; there are few."""
-    return session.scalars(
-        select(Closure)
+    return [closure for closure, _ in closures_with_runs(session, item)]
+
+
+def closures_with_runs(session: Session, item: ActionItem) -> Sequence[Row[Closure, NotificationRun | None]]:
+    """All closings of an item, newest first, each with its run; None as `run_of` says."""
+    return session.execute(
+        select(Closure, NotificationRun)
+        .outerjoin(NotificationRun, NotificationRun.closure_id == Closure.id)
         .where(Closure.action_item_id == item.id)
-        .options(joinedload(Closure.closed_by))
+        .options(joinedload(Closure.closed_by), joinedload(Closure.duplicate_of).joinedload(ActionItem.complaint))
         .order_by(Closure.number.desc())
     ).all()
 
 
 def telling(session: Session, closure: Closure) -> Telling:
     """How the notifications of a closing stand."""
-    unsent_reason = func.coalesce(Notification.reason, "")
-    counts = dict(
-        session.execute(
-            select(Notification.state, func.count())
-            .where(Notification.event == closure.event)
-            .group_by(Notification.state)
-        ).all()
+    of_closure = Notification.event == closure.event
+    came_back = Notification.state == NotificationState.BOUNCED
+    reason = case((came_back, CAME_BACK), else_=func.coalesce(Notification.reason, "")).label("reason")
+    # Both in one query; the frequent reasons are cut there, for mail servers word theirs for each address.
+    frequent = (
+        select(reason, func.count().label("people"))
+        .where(of_closure, Notification.state.in_(UNSENT))
+        .group_by(reason)
+        .order_by(func.count().desc(), reason)
+        .limit(REASONS_SHOWN)
+        .subquery()
     )
-    reasons = session.execute(
-        select(unsent_reason, func.count())
-        .where(
-            Notification.event == closure.event,
-            Notification.state.in_([NotificationState.SKIPPED, NotificationState.FAILED]),
+    state = cast(Notification.state, String).label("state")
+    rows = session.execute(
+        union_all(
+            select(state, literal("").label("reason"), func.count().label("people")).where(of_closure).group_by(state),
+            select(literal("").label("state"), frequent.c.reason, frequent.c.people),
         )
-        .group_by(unsent_reason)
-        .order_by(func.count().desc(), unsent_reason)
-        .limit(5)
     ).all()
-    unsent = [Unsent(reason, people) for reason, people in reasons]
-    rest = counts.get(NotificationState.SKIPPED, 0) + counts.get(NotificationState.FAILED, 0)
-    rest -= sum(each.people for each in unsent)
+    counts = {row.state: row.people for row in rows if row.state}
+    unsent = [Unsent(row.reason, row.people) for row in rows if not row.state]
+    unsent.sort(key=lambda each: (-each.people, each.reason))
+    rest = sum(counts.get(each.value, 0) for each in UNSENT) - sum(each.people for each in unsent)
     if rest:
         unsent.append(Unsent("Other reasons.", rest))
     return Telling(counts.get(NotificationState.SENT, 0), counts.get(NotificationState.PENDING, 0), unsent)
 
 
-def notifications(session: Session, closure: Closure, state: NotificationState | None, page: int) -> Page[Notification]:
-    """A page of the notifications of a closing."""
+def notifications(
+    session: Session, closure: Closure, where: Standing | None, page: int, now: datetime
+) -> Page[Notification]:
+    """A page of the notifications of a closing; all, or those that stand somewhere."""
     conditions = [Notification.event == closure.event]
-    if state is not None:
-        conditions.append(Notification.state == state)
+    if where is not None:
+        conditions += stands(where, now)
     total = session.scalar(select(func.count()).select_from(Notification).where(*conditions))
-    rows = session.scalars(
-        select(Notification)
+    # The ids first: else all that stand before the page would be looked up, too.
+    ids = (
+        select(Notification.id)
         .where(*conditions)
         .order_by(Notification.id)
         .offset(offset(page, NOTIFICATIONS_A_PAGE))
         .limit(NOTIFICATIONS_A_PAGE)
-    ).all()
+        .subquery()
+    )
+    rows = session.scalars(select(Notification).join(ids, ids.c.id == Notification.id).order_by(Notification.id)).all()
     return Page(rows, page, NOTIFICATIONS_A_PAGE, total or 0)
 
 
 def rules(session: Session) -> Sequence[RoutingRule]:
-    """All routing rules, in the order in which they are asked."""
+    """All routing rules with drafts, in the order in which they are asked."""
     return session.scalars(
         select(RoutingRule)
-        .options(joinedload(RoutingRule.team), joinedload(RoutingRule.survey))
+        .options(
+            joinedload(RoutingRule.team),
+            joinedload(RoutingRule.survey),
+            joinedload(RoutingRule.owner),
+            joinedload(RoutingRule.service_level),
+        )
         .order_by(RoutingRule.position, RoutingRule.id)
     ).all()
+
+
+def service_levels(session: Session, beside: ServiceLevel | None = None) -> Sequence[ServiceLevel]:
+    """The service levels that can be chosen, by name, and one that may be archived."""
+    rows = session.scalars(select(ServiceLevel).where(ServiceLevel.archived_at.is_(None)).order_by(ServiceLevel.name))
+    return [*rows, *([beside] if beside is not None and beside.archived_at is not None else [])]

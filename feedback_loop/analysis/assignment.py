@@ -296,23 +296,26 @@ def _votes(
         order = np.lexsort((top, -cosines), axis=1)  # nearest first, ties by position: deterministic
         top = np.take_along_axis(top, order, axis=1)
         cosines = np.take_along_axis(cosines, order, axis=1)
-        for row in range(len(near)):
-            yield start + row, _count(top[row], cosines[row], exemplars, thresholds)
+        yield from enumerate(_count(top, cosines, exemplars, thresholds), start)
 
 
-def _count(top: NDArray[np.intp], cosines: NDArray[np.float32], exemplars: Exemplars, thresholds: Thresholds) -> _Vote:
+def _count(
+    top: NDArray[np.intp], cosines: NDArray[np.float32], exemplars: Exemplars, thresholds: Thresholds
+) -> Iterator[_Vote]:
+    """The votes of n rows; ``top`` and ``cosines`` are (n, voters), nearest first."""
     # A vote counts by how far it lies above what unrelated texts reach, so that ten far voters do not beat one near.
     weights = np.maximum(cosines - thresholds.vote_floor, 1e-6).astype(np.float64) ** 2
-    totals: dict[int, float] = {}
-    for complaint, weight in zip(exemplars.complaint_ids[top].tolist(), weights.tolist(), strict=True):
-        totals[complaint] = totals.get(complaint, 0.0) + weight
-    winner = max(totals, key=lambda complaint: (totals[complaint], -complaint))
-    mine = exemplars.complaint_ids[top] == winner
+    complaints = exemplars.complaint_ids[top]
+    same = complaints[:, :, None] == complaints[:, None, :]
+    totals = (same * weights[:, None, :]).sum(axis=2)  # of each voter's complaint
+    first = totals.max(axis=1, keepdims=True)
+    # Of complaints with equally many votes the oldest.
+    winner = np.where(totals == first, complaints, np.iinfo(np.int64).max).min(axis=1)
+    share = first[:, 0] / weights.sum(axis=1)
+    mine = complaints == winner[:, None]
+    cosine = np.where(mine, cosines, -1.0).max(axis=1)
     close = mine & (cosines >= thresholds.vote_floor)
-    shown = close if close.any() else mine
-    return _Vote(
-        winner,
-        totals[winner] / sum(totals.values()),
-        float(cosines[mine].max()),
-        tuple(exemplars.statement_ids[top[shown]].tolist()),
-    )
+    shown = np.where(close.any(axis=1, keepdims=True), close, mine)
+    voters = exemplars.statement_ids[top]
+    for row in range(len(top)):
+        yield _Vote(int(winner[row]), float(share[row]), float(cosine[row]), tuple(voters[row][shown[row]].tolist()))

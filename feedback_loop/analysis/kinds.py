@@ -101,7 +101,7 @@ def _is_non_answer(text: str, words: list[str]) -> bool:
         if _made_of(words[cut:], TAILS) and _made_of(words[:cut], NON_ANSWERS):
             return True
     return all(_is_mash(word) for word in words) or (
-        _is_mash("".join(words)) and all(len(word) > 2 and _in_a_row(word) for word in words)
+        all(len(word) > 2 and _in_a_row(word) for word in words) and _is_mash("".join(words))
     )
 
 
@@ -127,9 +127,11 @@ def _is_mash(word: str) -> bool:
 
 def _made_of(words: list[str], phrases: Phrases) -> bool:
     """Whether the words are nothing but a row of these phrases."""
-    reachable = {0}
-    for start in range(len(words)):
-        if start in reachable:
+    reachable, begins = {0}, _first_words(phrases)
+    if words[0] not in begins:
+        return False
+    for start, word in enumerate(words):
+        if start in reachable and word in begins:
             reachable |= {end for end in range(start + 1, len(words) + 1) if tuple(words[start:end]) in phrases}
     return len(words) in reachable
 

@@ -35,7 +35,8 @@ class Wanted:
 
     Attributes:
         kind: Which.
-        complaint_id: The complaint it corrects; for statements, the one they are in (None: the pool).
+        complaint_id: The complaint it corrects; for statements, the one they are in (None: the pool). What is split off
+            from the pool founds a complaint.
         other_id: The complaint to merge into, to move to (None: to none), or to keep apart from.
         name: The new name, for renaming and splitting.
         statement_ids: Picked by hand, for splitting, moving and pinning.
@@ -94,7 +95,8 @@ def _obstacles(wanted: Wanted, world: World) -> Iterator[str]:
     """Everything that stands in the way, the most basic first."""
     own = world.complaints.get(wanted.complaint_id or 0)
     other = world.complaints.get(wanted.other_id or 0)
-    if wanted.kind in OF_COMPLAINTS and own is None:
+    founds = wanted.kind == CorrectionKind.SPLIT and wanted.complaint_id is None
+    if wanted.kind in OF_COMPLAINTS and own is None and not founds:
         yield "There is no such complaint."
     if wanted.other_id is not None and other is None:
         yield f"There is no complaint C-{wanted.other_id}."
@@ -136,6 +138,8 @@ def _of_statements(wanted: Wanted, world: World, own: Known | None) -> Iterator[
             yield f"Some of these statements are not in {own.number} any more."
         if len(wanted.statement_ids) >= own.statements:
             yield f"These are all statements of {own.number}; there would be nothing left. Rename it instead."
+    if wanted.kind == CorrectionKind.SPLIT and wanted.complaint_id is None and homes != {None}:
+        yield "Some of these statements are in a complaint by now. Split them off from it."
     if wanted.kind == CorrectionKind.MOVE and homes == {wanted.other_id} and wanted.other_id is not None:
         yield f"They are in C-{wanted.other_id} already. Pin them if they must stay there."
 

@@ -24,6 +24,7 @@ OF_STATEMENTS = (
 )
 OF_THE_POOL = (
     SelectChoice(CorrectionKind.MOVE.value, "Move into a complaint"),
+    SelectChoice(CorrectionKind.SPLIT.value, "Make a complaint of them"),
     SelectChoice(TAKE_OUT, "Keep out: they belong to no complaint, whatever refines find"),
 )
 
@@ -73,30 +74,31 @@ class StatementsForm(StaffForm):
         elif len(homes) > 1:
             self.kind.choices = [each for each in OF_STATEMENTS if each.value != CorrectionKind.SPLIT.value]
 
-    def wanted(self, home: int | None, statement_ids: tuple[int, ...]) -> Wanted | None:
+    def wanted(self, homes: set[int | None], statement_ids: tuple[int, ...]) -> Wanted | None:
         """What is asked for.
 
         Args:
-            home: The complaint that all of them are in; None for several or none.
+            homes: The complaints they are in (None: the pool).
             statement_ids: The picked ones.
 
         Returns:
             None where something is missing; the fields then say what.
         """
-        if not self.validate_on_submit() or self.is_incomplete(home):
+        if not self.validate_on_submit() or self.is_incomplete(homes):
             return None
+        (home,) = homes if len(homes) == 1 else (None,)
         kind = CorrectionKind.MOVE if self.kind.data == TAKE_OUT else CorrectionKind(self.kind.data)
         other = number_in(self.other.data or "") if self.kind.data == CorrectionKind.MOVE.value else None
         name = (self.name.data or "") if kind == CorrectionKind.SPLIT else ""
         return Wanted(kind, home, other, name, statement_ids)
 
-    def is_incomplete(self, home: int | None) -> bool:
+    def is_incomplete(self, homes: set[int | None]) -> bool:
         """Whether something is missing; its field then says what."""
         if self.kind.data not in {each.value for each in OF_STATEMENTS}:
             self.kind.errors = ["Choose what is to happen."]
         elif self.kind.data == CorrectionKind.MOVE.value and number_in(self.other.data or "") is None:
             self.other.errors = [*self.other.errors, "Enter the number of the complaint to move them to."]
-        elif self.kind.data == CorrectionKind.SPLIT.value and home is None:
+        elif self.kind.data == CorrectionKind.SPLIT.value and len(homes) > 1:
             self.kind.errors = ["Only statements of one complaint can be split off from it. Move them instead."]
         elif self.kind.data == CorrectionKind.SPLIT.value and not self.name.data:
             self.name.errors = ["Enter a name for the new complaint."]

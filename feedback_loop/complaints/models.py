@@ -85,6 +85,16 @@ class Complaint(Base):
         return f"C-{self.id}"
 
 
+class Weeks(Base):
+    """How often a complaint was said lately, as last counted. Only of those that were; see `service.weeks`."""
+
+    __tablename__ = "complaint_weeks"
+
+    complaint_id: Mapped[int] = mapped_column(ForeignKey("complaints.id"), primary_key=True, autoincrement=False)
+    recent: Mapped[int] = mapped_column(comment="statements of the last seven days")
+    before: Mapped[int] = mapped_column(comment="statements of the seven days before")
+
+
 class Vector(Base):
     """The embedding of one text by one model. Equal texts share it."""
 
@@ -106,19 +116,52 @@ class Statement(Base):
         CheckConstraint("(role = 'main') = (position = 0)", name="main_is_first"),
         CheckConstraint("kind = 'problem' OR complaint_id IS NULL", name="only_problems_are_grouped"),
         CheckConstraint("(complaint_id IS NULL) = (placed IS NULL)", name="placed_says_by_whom"),
-        Index("ix_statements_complaint_id", "complaint_id", "said_at"),
-        Index("ix_statements_answer_id", "answer_id", "complaint_id"),  # the complaints of a customer's answers
+        # With the answer and the customer, so that the answers and the people that raised a complaint are counted in
+        # the index alone.
+        Index(
+            "ix_statements_complaint_id",
+            "complaint_id",
+            "said_at",
+            "answer_id",
+            "customer_id",
+            sqlite_where=text("complaint_id IS NOT NULL"),  # else SQLite counts the pool by it, row by row
+            postgresql_where=text("complaint_id IS NOT NULL"),
+        ),
+        # The surest and the least sure statements of a complaint without sorting all of them. Only the worker writes
+        # statements, in batches.
+        Index(
+            "ix_statements_confidence",
+            "complaint_id",
+            "confidence",
+            sqlite_where=text("complaint_id IS NOT NULL"),
+            postgresql_where=text("complaint_id IS NOT NULL"),
+        ),
+        Index("ix_statements_vector_id", "vector_id", "complaint_id"),  # how often a complaint was said in these words
+        Index("ix_statements_customer_id", "customer_id", "complaint_id"),  # the complaints of a customer
+        # Which complaints are said in answers to a survey.
+        Index(
+            "ix_statements_survey_id",
+            "survey_id",
+            "complaint_id",
+            sqlite_where=text("complaint_id IS NOT NULL"),
+            postgresql_where=text("complaint_id IS NOT NULL"),
+        ),
         Index(
             "ix_statements_pool",
             "said_at",
+            # SQLite asks again for what a partial index implies; without these it would look at each row to count.
+            "complaint_id",
+            "role",
+            "kind",
             sqlite_where=text("complaint_id IS NULL AND role = 'main' AND kind = 'problem'"),
             postgresql_where=text("complaint_id IS NULL AND role = 'main' AND kind = 'problem'"),
         ),
+        # SQLite takes these only where they are asked for as written, and SQLAlchemy writes "= 1" there.
         Index(
             "ix_statements_exemplars",
             "complaint_id",
             "vector_id",  # so that which statements stand for what is read from the index alone
-            sqlite_where=text("is_exemplar"),
+            sqlite_where=text("is_exemplar = 1"),
             postgresql_where=text("is_exemplar"),
         ),
         Index(
@@ -130,7 +173,7 @@ class Statement(Base):
         Index(
             "ix_statements_kept_out",
             "vector_id",
-            sqlite_where=text("kept_out"),
+            sqlite_where=text("kept_out = 1"),
             postgresql_where=text("kept_out"),
         ),
         Index("ix_statements_said_at", "said_at"),
@@ -140,13 +183,18 @@ class Statement(Base):
 
     id: Mapped[pk]
     answer_id: Mapped[int] = mapped_column(ForeignKey("answers.id", ondelete="CASCADE"))
+    # Of the answer, whose customer may change until it is analysed again. Counting people would otherwise look at every
+    # earlier answer of each of them.
+    customer_id: Mapped[int | None] = mapped_column(ForeignKey("customers.id"))
+    # Of the answer, for good. Each has one; the column may be empty, as SQLite adds no other to a table with rows.
+    survey_id: Mapped[int | None] = mapped_column(ForeignKey("surveys.id"))
     position: Mapped[int] = mapped_column(comment="0 for the whole comment, then its parts")
     role: Mapped[StatementRole] = mapped_column(checked(StatementRole, "statement_role"))
     kind: Mapped[StatementKind] = mapped_column(checked(StatementKind, "statement_kind"))
     text: Mapped[long_text]
     language: Mapped[str | None] = mapped_column(String(8), comment="ISO 639, empty where it cannot be told")
     said_at: Mapped[utc]
-    vector_id: Mapped[int | None] = mapped_column(ForeignKey("vectors.id"), index=True)
+    vector_id: Mapped[int | None] = mapped_column(ForeignKey("vectors.id"))
     complaint_id: Mapped[int | None] = mapped_column(ForeignKey("complaints.id"))
     placed: Mapped[Placed | None] = mapped_column(checked(Placed, "placed"))
     confidence: Mapped[float | None] = mapped_column(comment="0 to 1")

@@ -88,7 +88,7 @@ def by_place(
 
 def values_of(context: dict[str, Any], keys: Sequence[str]) -> list[Any]:
     """What a context says under some keys, in capital or small letters."""
-    return [value for key, value in context.items() if key.strip().casefold() in keys and value]
+    return [value for key, value in context.items() if value and (key in keys or key.strip().casefold() in keys)]
 
 
 def pages_of(origin: Origin) -> list[str]:

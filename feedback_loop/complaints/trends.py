@@ -1,7 +1,8 @@
 """Named reads of how often a complaint is said, where, and what that does to the scores.
 
-Each reads at most the last 90 days, by the indexes on the moment something was said, and counts in the database. Only
-what stands in the context of answers is counted here, in a sample of fixed size: it is JSON, which no index helps with.
+Each reads at most the last 90 days, by the indexes on the moment something was said, and counts in the database; all
+answers are counted by day beforehand (`responses/counting.py`). Only what stands in the context of answers is counted
+here, in a sample of fixed size: it is JSON, which no index helps with.
 """
 
 from __future__ import annotations
@@ -12,21 +13,24 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, func, select
+from sqlalchemy import func, literal, select
 from sqlalchemy.orm import Session
 
+from feedback_loop.clock import day_of
 from feedback_loop.complaints.models import Complaint, Spike, SpikeState, Statement
 from feedback_loop.complaints.places import PLACES, Origin, Place, Places, by_place, languages_of, pages_of, tags_of
 from feedback_loop.complaints.queries import Trend, times_said, trend
+from feedback_loop.responses.counting import heard_between, tallies
 from feedback_loop.responses.models import Answer
 from feedback_loop.surveys.models import Survey
 from feedback_loop.surveys.scales import SCALES, Scale
 
 DAY = timedelta(days=1)
 DAYS = 28
-WINDOW = timedelta(days=90)  # of scores and places
+WINDOW = timedelta(days=90)  # of scores and places; whole days, as these are counted
+MOST_SAID = 1000  # statements whose answers are looked up, roughly; of what is said more often fewer days tell enough
 USUAL_WEEKS = 4  # so many weeks before the last seven days say what is usual
-SAMPLE = 5000  # contexts that are read, at most
+SAMPLE = 250  # contexts that are read, at most; the page says so
 SURVEYS = 5
 FEW = 10  # scores; fewer prove nothing
 ALERTS = 10
@@ -127,6 +131,7 @@ class Trends:
     Attributes:
         pace: The last seven days against what is usual, in words.
         since: From when on scores and places are counted.
+        is_short: Whether that is less than `WINDOW`, as it is said so often.
         sampled_since: The oldest of the sampled contexts; None where all were read.
         more_surveys: How many surveys have scores that are not shown.
     """
@@ -136,6 +141,7 @@ class Trends:
     trend: Trend
     weeks: Sequence[Week]
     since: datetime
+    is_short: bool
     impacts: Sequence[Impact]
     more_surveys: int
     surveys: Places
@@ -160,11 +166,11 @@ class Counted:
 
 def trends(session: Session, complaint: Complaint, now: datetime) -> Trends:
     """How often a complaint is said, where, and what that does to the scores."""
-    since = now - WINDOW
+    since, is_short = window(session, complaint, now)
     weeks = trend(session, complaint, now)
     said = answers_that_say_it(session, complaint, since, now)
     surveys = surveys_of(session, said)
-    heard = all_answers(session, list(surveys.values()), since, now)
+    heard = all_answers(session, surveys, since)
     shown, more_surveys = impacts(surveys, said, heard)
     ours, ours_since = origins(session, since, now, complaint)
     everybody, everybody_since = origins(session, since, now)
@@ -176,6 +182,7 @@ def trends(session: Session, complaint: Complaint, now: datetime) -> Trends:
         trend=weeks,
         weeks=with_share(session, complaint, weeks),
         since=since,
+        is_short=is_short,
         impacts=shown,
         more_surveys=more_surveys,
         surveys=by_survey(surveys, said, heard),
@@ -184,6 +191,24 @@ def trends(session: Session, complaint: Complaint, now: datetime) -> Trends:
         languages=by_place(ours, everybody, languages_of, bool(cuts)),
         sampled_since=max(cuts, default=None),
     )
+
+
+def window(session: Session, complaint: Complaint, now: datetime) -> tuple[datetime, bool]:
+    """From when on scores and places are counted, and whether that is less than `WINDOW`.
+
+    A whole day: the one after that of the statement of which `MOST_SAID` are newer, today at the latest.
+    """
+    since = day_of(now - WINDOW)
+    if complaint.statement_count <= MOST_SAID:
+        return since, False
+    last = session.scalar(
+        select(Statement.said_at)
+        .where(Statement.complaint_id == complaint.id, Statement.said_at > since, Statement.said_at <= now)
+        .order_by(Statement.said_at.desc())
+        .offset(MOST_SAID)
+        .limit(1)
+    )
+    return (since, False) if last is None else (min(day_of(last) + DAY, day_of(now)), True)
 
 
 def by_day(session: Session, complaint: Complaint, now: datetime) -> list[Day]:
@@ -206,24 +231,22 @@ def by_day(session: Session, complaint: Complaint, now: datetime) -> list[Day]:
 def with_share(session: Session, complaint: Complaint, weeks: Trend) -> list[Week]:
     """The weeks of a trend with the answers that raised the complaint, and all answers with a comment."""
     answers: list[Any] = []
-    of: list[Any] = []
     for week in weeks.weeks:
         said = (Statement.said_at > week.start, Statement.said_at <= week.end)
-        answered = (Answer.answered_at > week.start, Answer.answered_at <= week.end)
-        raised = select(func.count(Statement.answer_id.distinct())).where(Statement.complaint_id == complaint.id, *said)
-        answers.append(raised.scalar_subquery())
-        of.append(select(func.count()).select_from(Answer).where(has_comment(), *answered).scalar_subquery())
-    row = list(session.execute(select(*answers, *of)).one())
+        # Statements of one answer were said at the same moment: grouped as the index has them, none is sorted.
+        raised = (
+            select(literal(1))
+            .where(Statement.complaint_id == complaint.id, *said)
+            .group_by(Statement.said_at, Statement.answer_id)
+        )
+        answers.append(select(func.count()).select_from(raised.subquery()).scalar_subquery())
+    row = session.execute(select(*answers)).one()
+    of = heard_between(session, [weeks.weeks[0].start, *(week.end for week in weeks.weeks)])
     return [
         # One that is just being analysed again has statements still.
         Week(week.start, week.end, week.statements, count, max(count, all_))
-        for week, count, all_ in zip(weeks.weeks, row[: len(of)], row[len(of) :], strict=True)
+        for week, count, all_ in zip(weeks.weeks, row, of, strict=True)
     ]
-
-
-def has_comment() -> ColumnElement[bool]:
-    """Whether an answer could have raised something: it has a comment that has been read."""
-    return and_(Answer.comment != "", Answer.analysed_at.is_not(None))
 
 
 def answers_that_say_it(session: Session, complaint: Complaint, since: datetime, now: datetime) -> dict[int, Counted]:
@@ -246,28 +269,18 @@ def answers_that_say_it(session: Session, complaint: Complaint, since: datetime,
     return found
 
 
-def all_answers(
-    session: Session, surveys: Sequence[Survey], since: datetime, now: datetime
-) -> dict[int | None, Counted]:
-    """All answers, by survey; None for those to any survey.
-
-    In one pass with a few sums for each survey: SQLite groups by sorting, which takes several times as long.
-    """
-    sums: list[ColumnElement[Any]] = [func.sum(case((has_comment(), 1), else_=0))]
-    for survey in surveys:
-        of_survey, low_up_to = Answer.survey_id == survey.id, SCALES[survey.scale].low_up_to
-        sums += [
-            func.sum(case((and_(of_survey, has_comment()), 1), else_=0)),
-            func.sum(case((and_(of_survey, Answer.score.is_not(None)), 1), else_=0)),
-            func.sum(case((and_(of_survey, Answer.score <= low_up_to), 1), else_=0)),
-            func.sum(case((of_survey, Answer.score), else_=0)),
-        ]
-    row = session.execute(select(*sums).where(Answer.answered_at > since, Answer.answered_at <= now)).one()
-    values = [int(value or 0) for value in row]
-    found: dict[int | None, Counted] = {None: Counted(values[0], Scores())}
-    for index, survey in enumerate(surveys):
-        comments, scored, low, total = values[1 + 4 * index : 5 + 4 * index]
-        found[survey.id] = Counted(comments, Scores(scored, low, total))
+def all_answers(session: Session, surveys: dict[int, Survey], since: datetime) -> dict[int | None, Counted]:
+    """All answers from a day on, by survey, for some surveys; None for those to any, of which the comments count."""
+    found: dict[int | None, Counted] = {id: Counted(0, Scores()) for id in (None, *surveys)}
+    for tally in tallies(session, since=since.date()):
+        found[None] = Counted(found[None].comments + tally.heard, Scores())
+        survey = surveys.get(tally.survey_id)
+        if survey is not None:
+            was, scores = found[survey.id], Scores()
+            if tally.score is not None:
+                low = tally.answers if SCALES[survey.scale].is_low(tally.score) else 0
+                scores = Scores(tally.answers, low, tally.score * tally.answers)
+            found[survey.id] = Counted(was.comments + tally.heard, was.scores + scores)
     return found
 
 

@@ -59,6 +59,20 @@ def known(session: Session, hashes: Iterable[str], model: str) -> dict[str, tupl
     return found
 
 
+def ids(session: Session, hashes: Iterable[str], model: str) -> dict[str, int]:
+    """The ids of stored vectors by the hash of their text."""
+    wanted = sorted(set(hashes))
+    found: dict[str, int] = {}
+    for start in range(0, len(wanted), CHUNK):
+        rows = session.execute(
+            select(Vector.text_hash, Vector.id).where(
+                Vector.text_hash.in_(wanted[start : start + CHUNK]), Vector.model == model
+            )
+        )
+        found.update((row.text_hash, row.id) for row in rows)
+    return found
+
+
 def store(session: Session, vectors: dict[str, NDArray[np.float32]], model: str) -> None:
     """Keep new vectors by the hash of their text; those that another worker has stored meanwhile stay as they are."""
     rows = [{"text_hash": key, "model": model, "data": pack(vector)} for key, vector in sorted(vectors.items())]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from feedback_loop.accounts.models import Role
+from feedback_loop.actions.closing import Closing
 from feedback_loop.actions.models import Outcome
-from feedback_loop.actions.service import Closing
 from feedback_loop.surveys.models import ScaleName
 
 NAME = "Fernhill Outdoor"
@@ -40,6 +40,10 @@ SURVEYS = (
     ("order-delivered", "Order delivered", "How satisfied are you with your order?", ScaleName.CSAT),
     ("app", "App", "How likely are you to recommend our app to a friend?", ScaleName.NPS),
 )
+
+# What customers of a survey can tick, and within how many days somebody reads what they wrote.
+TAGS = {"order-delivered": ["Delivery", "Packaging", "The product", "The price"]}
+REPLY_DAYS = 3
 
 # Keyword, survey, team: the first that fits decides.
 RULES = (

@@ -26,8 +26,10 @@ from sqlalchemy.orm import Session
 from feedback_loop import pipeline
 from feedback_loop.accounts.models import Team, User
 from feedback_loop.accounts.service import add_team, add_user, hash_password, one_time_password
+from feedback_loop.actions import runs
+from feedback_loop.actions.closing import close
 from feedback_loop.actions.models import ActionItem, RoutingRule, Status
-from feedback_loop.actions.service import add_comment, close, set_due, take_on
+from feedback_loop.actions.service import add_comment, set_due, take_on
 from feedback_loop.clock import utc_now
 from feedback_loop.complaints.models import Complaint, Statement, StatementKind
 from feedback_loop.db import make_engine, make_sessions, migrate, reading
@@ -94,6 +96,7 @@ def demo_environ(folder: Path, bind: str) -> dict[str, str]:
         "EMBEDDING_MODEL": "minilm",
         "RAW_TEXT_DAYS": "30",
         "REFINE_MINUTES": "1",
+        "FOLLOW_UP_AFTER_DAYS": "0",  # so that whoever looks need not wait
         "FOLLOW_UP_DAYS": "14",
     }
 
@@ -153,9 +156,11 @@ def people(demo: Demo, password_hash: str) -> None:
             slug: add_survey(session, slug=slug, name=name, question=question, scale=scale, now=now)
             for slug, name, question, scale in company.SURVEYS
         }
+        for slug, survey in surveys.items():
+            survey.tags, survey.reply_days = company.TAGS.get(slug, []), company.REPLY_DAYS
         for position, (keyword, slug, team) in enumerate(company.RULES):
-            survey = surveys.get(slug)
-            session.add(RoutingRule(position=position, keyword=keyword, survey=survey, team=teams[team]))
+            about = surveys.get(slug)
+            session.add(RoutingRule(position=position, keyword=keyword, survey=about, team=teams[team]))
 
 
 def sample_files(demo: Demo, folder: Path) -> dict[int, list[tuple[str, Path]]]:
@@ -280,8 +285,12 @@ def finish(demo: Demo, story: company.Story, out: Console) -> None:
             return
         owner = session.scalars(select(User).where(User.email == story.owner)).one()
         closure = close(session, item, story.closing, owner, demo.clock(), context.settings)
+        run = runs.run_of(session, closure)
+        if run is not None:
+            runs.release(session, run, owner, demo.clock(), context.settings)
         name, event = item.complaint.name, closure.event
     sent = pipeline.send_mail(context)
+    pipeline.settle_runs(context)
     with reading(context.sessions) as session:
         told = session.scalars(
             select(Notification.id).where(Notification.event == event, Notification.state == NotificationState.SENT)

@@ -94,7 +94,7 @@ def walk_pages(demo: Demo, staff: FlaskClient, item_id: int, out: Console) -> No
 
 
 def walk_close(demo: Demo, staff: FlaskClient, item_id: int, out: Console) -> str:
-    """The item is closed by the form, and the customers are told.
+    """The item is closed by the form, the run is reviewed and released, and the customers are told.
 
     Returns:
         What they were told.
@@ -107,6 +107,12 @@ def walk_close(demo: Demo, staff: FlaskClient, item_id: int, out: Console) -> st
     }
     closed = staff.post(f"/actions/{item_id}/close", data=closing)
     expect(closed.status_code in {302, 303}, "the item is closed by the form")
+    expect(pipeline.send_mail(demo.context) == 0, "nothing is sent before the run is reviewed")
+    review = staff.get(f"/actions/{item_id}/run").get_data(as_text=True)
+    seen = re.search(r'name="seen" value="([^"]+)"', review)
+    expect(seen, "the review shows who will be told")
+    sent = staff.post(f"/actions/{item_id}/run/release", data={"seen": seen.group(1) if seen else ""})
+    expect(sent.status_code in {302, 303}, "the run is released")
     count = pipeline.send_mail(demo.context)
     expect(count, "customers are told")
     mail = find_mail(demo.context.settings.mailbox_folder, ASKED)

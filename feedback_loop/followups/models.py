@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, String, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from feedback_loop.actions.models import Closure
@@ -18,6 +18,7 @@ class Fixed(StrEnum):
 
     YES = "yes"
     NO = "no"
+    NOT_SINCE = "not_since"  # has not run into it since
 
 
 class VerdictKind(StrEnum):
@@ -32,7 +33,10 @@ class FollowUp(Base):
     """One customer's answer to "did this fix it?". Who answers again changes it."""
 
     __tablename__ = "follow_ups"
-    __table_args__ = (UniqueConstraint("closure_id", "customer_id"),)
+    __table_args__ = (
+        UniqueConstraint("closure_id", "customer_id"),
+        Index("ix_follow_ups_answered_at", "answered_at"),
+    )
 
     id: Mapped[pk]
     closure_id: Mapped[int] = mapped_column(ForeignKey("closures.id"))
@@ -51,6 +55,7 @@ class Verdict(Base):
     """What the answers decided. One per closing."""
 
     __tablename__ = "verdicts"
+    __table_args__ = (Index("ix_verdicts_decided_at", "decided_at"),)
 
     id: Mapped[pk]
     closure_id: Mapped[int] = mapped_column(ForeignKey("closures.id"), unique=True)

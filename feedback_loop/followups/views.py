@@ -1,4 +1,4 @@
-"""The page behind the two links of a mail: did this fix it? A GET never records anything."""
+"""The page behind the links of the mails about a closing: did this fix it? A GET never records anything."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from feedback_loop.actions.models import Closure
 from feedback_loop.clock import utc_now
 from feedback_loop.followups.forms import FollowUpForm
 from feedback_loop.followups.models import Fixed, FollowUp
-from feedback_loop.followups.queries import answer_of, customer_of
+from feedback_loop.followups.queries import answer_of, customer_of, was_put_back
 from feedback_loop.followups.service import closure_of, record
 from feedback_loop.notifications import queries
 from feedback_loop.notifications.models import Notification
+from feedback_loop.responses.guards import is_abuse, refuse, too_many
 from feedback_loop.responses.service import remember_language
+from feedback_loop.web import limits
 from feedback_loop.web.database import session, settings
 from feedback_loop.web.language import chosen, language, speak
 from feedback_loop.web.security import keep_private
@@ -37,22 +39,31 @@ def follow_up(token: str) -> Page:
     if closure.withdrawn_at is not None:
         return render_template("followups/withdrawn.html", name=notification.name), 410
     earlier = answer_of(session(), notification)
-    form = follow_up_form(notification, earlier)
-    if request.method == "POST" and form.validate():
+    form = follow_up_form(notification, closure, earlier)
+    over = request.method == "POST" and limits.is_over(limits.LINK, notification.token_hash)
+    if over:
+        refuse(form)
+    elif request.method == "POST" and form.validate():
+        limits.count(limits.LINK, notification.token_hash)
         follow_up = record(session(), notification, form.fixed, form.words, utc_now(), settings())
         remember_language(follow_up.customer, language(), chosen())
         session().commit()
         return redirect(url_for(".thanks", token=token), 303)
+    elif request.method == "POST" and is_abuse(form):
+        limits.count(limits.LINK, notification.token_hash)
     page = render_template(
         "followups/ask.html",
         form=form,
         action=url_for(".follow_up", token=token),
         notification=notification,
-        said_at=datetime.fromisoformat(notification.data["said_at"]),
+        said_at=datetime.fromisoformat(notification.data["said_at"]) if notification.data["said_at"] else None,
         closure=closure,
+        is_decision=form.is_decision,
+        effective_on=closure.effective_at if closure.effective_at > utc_now() else None,
         earlier=earlier,
     )
-    return page, 400 if form.errors else 200
+    shown = page, 400 if form.errors else 200
+    return too_many(shown, limits.LINK, notification.token_hash) if over else shown
 
 
 @bp.route("/f/<token>/thanks")
@@ -65,7 +76,14 @@ def thanks(token: str) -> Page:
     answer = answer_of(session(), notification)
     if answer is None:
         return redirect(url_for(".follow_up", token=token), 303)
-    return render_template("followups/thanks.html", answer=answer, closure=closure, name=notification.name, token=token)
+    return render_template(
+        "followups/thanks.html",
+        answer=answer,
+        is_decision=not closure.asks_whether_fixed,
+        is_put_back=was_put_back(session(), closure),
+        name=notification.name,
+        token=token,
+    )
 
 
 def asked_about(token: str) -> tuple[Notification | None, Closure | None]:
@@ -78,7 +96,7 @@ def asked_about(token: str) -> tuple[Notification | None, Closure | None]:
     return notification, closure_of(session(), notification)
 
 
-def follow_up_form(notification: Notification, earlier: FollowUp | None) -> FollowUpForm:
+def follow_up_form(notification: Notification, closure: Closure, earlier: FollowUp | None) -> FollowUpForm:
     """The form as sent; or, shown for the first time, with the answer of the link or the earlier one chosen."""
     posted = request.method == "POST"
     answer = request.args.get("answer", "")
@@ -86,6 +104,7 @@ def follow_up_form(notification: Notification, earlier: FollowUp | None) -> Foll
         answer = earlier.fixed.value if earlier else ""
     return FollowUpForm(
         request.form if posted else None,
+        is_decision=not closure.asks_whether_fixed,
         purpose=f"follow-up:{notification.token_hash}",
         comment_limit=settings().comment_limit,
         # With these beside sent data, a choice that was not made would look made.

@@ -13,15 +13,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, delete, func, insert, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from feedback_loop.db import Sessions, insert_missing
 from feedback_loop.jobs.models import Lease, Tick
+from feedback_loop.logs import note_claims
 
 log = logging.getLogger(__name__)
 
+SKEW = timedelta(minutes=5)  # by which clocks of machines differ at most; a later moment is of a clock since set back
 WORKER = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
 
@@ -44,8 +47,9 @@ def claim(
 ) -> list[Claim]:
     """Claim rows of a table with the `Leased` columns. Commit before the slow work begins.
 
-    A row whose worker died is claimed again once its lease has run out. On PostgreSQL, rows that another worker is just
-    claiming are passed over; on SQLite there is one writer at a time, which gives the same.
+    A row whose worker died is claimed again once its lease has run out, or where that lies farther away than any lease
+    does: it was claimed by a clock that ran ahead, and nobody could say when it would be free. On PostgreSQL, rows that
+    another worker is just claiming are passed over; on SQLite there is one writer at a time, which gives the same.
 
     Args:
         session: A session that writes.
@@ -61,7 +65,10 @@ def claim(
     """
     due = (
         select(model.id)
-        .where(*where, or_(model.claimed_until.is_(None), model.claimed_until < now))
+        .where(
+            *where,
+            or_(model.claimed_until.is_(None), model.claimed_until < now, model.claimed_until > now + lease + SKEW),
+        )
         .order_by(*order_by)
         .limit(limit)
     )
@@ -78,6 +85,7 @@ def claim(
         .execution_options(synchronize_session=False)
     ).all()
     fences = {row.id: row.fence for row in rows}
+    note_claims(model.__tablename__, ids)
     return [Claim(id, fences[id]) for id in ids]
 
 
@@ -115,7 +123,7 @@ def take_lease(session: Session, name: str, now: datetime, lease: timedelta, hol
     """
     result = session.execute(
         update(Lease)
-        .where(Lease.name == name, or_(Lease.until < now, Lease.holder == holder))
+        .where(Lease.name == name, or_(Lease.until < now, Lease.holder == holder, Lease.until > now + lease + SKEW))
         .values(holder=holder, until=now + lease)
     )
     if result.rowcount:  # type: ignore[attr-defined]
@@ -169,18 +177,42 @@ def give_back(session: Session, name: str, holder: str = WORKER) -> None:
     session.execute(delete(Lease).where(Lease.name == name, Lease.holder == holder))
 
 
-def take_tick(session: Session, job: str, due_at: datetime) -> bool:
+def take_tick(session: Session, job: str, due_at: datetime, every: timedelta | None = None) -> bool:
     """Take one due moment of a scheduled job.
+
+    Moments that lie well ahead were taken by a clock that has been set back since. They are forgotten, or the job would
+    rest until that time comes again.
+
+    Args:
+        job: Its name.
+        due_at: The moment.
+        every: The time between two of its moments, for a job whose moments are those of the clock.
 
     Returns:
         Whether this process is the one that runs it.
     """
-    try:
-        with session.begin_nested():
-            session.execute(insert(Tick).values(job=job, due_at=due_at))
-    except IntegrityError:
+    if was_set_back(session, job, due_at, every):
+        session.execute(delete(Tick).where(Tick.job == job, Tick.due_at >= due_at))
+    # Not by an error: with many clocks most insert in vain, and PostgreSQL would log each of them.
+    add = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    taken = add(Tick).values(job=job, due_at=due_at).on_conflict_do_nothing().returning(Tick.job)
+    return session.scalar(taken) is not None
+
+
+def is_taken(session: Session, job: str, due_at: datetime, every: timedelta | None = None) -> bool:
+    """Whether somebody has taken a due moment; see `take_tick`. Asked first, most clocks need not write to find out,
+    which on SQLite makes them queue."""
+    if session.scalar(select(1).where(Tick.job == job, Tick.due_at == due_at)) is None:
         return False
-    return True
+    return not was_set_back(session, job, due_at, every)
+
+
+def was_set_back(session: Session, job: str, due_at: datetime, every: timedelta | None) -> bool:
+    """Whether moments were taken that lie so far ahead that the clock must have been set back since."""
+    if every is None:
+        return False
+    newest = session.scalar(select(func.max(Tick.due_at)).where(Tick.job == job))
+    return newest is not None and newest > due_at + max(every, SKEW)
 
 
 def forget_ticks(session: Session, before: datetime) -> None:

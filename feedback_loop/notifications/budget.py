@@ -9,6 +9,7 @@ from enum import IntEnum
 class Rank(IntEnum):
     """Which mail goes first, and which gives way: the lower number comes before the higher."""
 
+    STAFF = -1  # to colleagues: few, some of them urgent. Never dropped, counts nowhere
     OWED = 0  # answers something the person said: a closing with its question. Never dropped, and counts
     REMINDER = 1
     INVITATION = 2
@@ -16,6 +17,7 @@ class Rank(IntEnum):
 
 
 BUDGETED = (Rank.REMINDER, Rank.INVITATION)
+UNCOUNTED = (Rank.STAFF, Rank.TEST)
 
 
 @dataclass(frozen=True)

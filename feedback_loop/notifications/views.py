@@ -7,7 +7,9 @@ from werkzeug.wrappers import Response
 
 from feedback_loop.accounts.access import public
 from feedback_loop.clock import utc_now
-from feedback_loop.notifications import queries, service
+from feedback_loop.notifications import queries
+from feedback_loop.notifications.suppressing import suppress
+from feedback_loop.web import limits
 from feedback_loop.web.database import session
 from feedback_loop.web.language import speak
 from feedback_loop.web.security import keep_private
@@ -31,8 +33,13 @@ def unsubscribe(token: str) -> str | Response | tuple[str, int]:
         return render_template("unsubscribe/unknown.html"), 404
     speak(notification.data.get("language", ""))
     if request.method == "POST":
-        service.suppress(session(), notification.address, "Unsubscribed by a link in a mail.", utc_now())
-        session().commit()
+        # Counted by link: mail programs press the button of many people from one network. Whoever presses it over and
+        # over is long unsubscribed, so nothing is refused; it is only not written down again.
+        if limits.count(limits.LINK, notification.token_hash):
+            suppress(
+                session(), notification.address, "Unsubscribed by a link in a mail.", utc_now(), because_of=notification
+            )
+            session().commit()
         if request.form.get("List-Unsubscribe") == ONE_CLICK:  # mail programs follow no redirect
             return render_template("unsubscribe/done.html", address=masked(notification.address))
         return redirect(url_for(".unsubscribe", token=token), 303)

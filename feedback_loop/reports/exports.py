@@ -125,7 +125,7 @@ def actions() -> Table:
     header = (
         "action_id", "complaint_id", "complaint_name", "team", "owner", "status", "due_at", "created_at",
         "reopened_count", "closings", "closed_at", "outcome", "done", "root_cause", "statement", "verdict", "asked",
-        "yes", "no",
+        "yes", "no", "waiting_for", "waiting_since",
     )  # fmt: skip
 
     def line(row: Any) -> Sequence[object]:
@@ -145,7 +145,7 @@ def actions() -> Table:
         judged = (verdict.kind.value, verdict.asked, verdict.yes, verdict.no) if verdict else ("", "", "", "")
         return (
             item.id, complaint_number(item.complaint_id), name, team, owner, item.status.value, item.due_at,
-            item.created_at, item.reopened_count, *closed, *judged,
+            item.created_at, item.reopened_count, *closed, *judged, item.waiting_for, item.waiting_since,
         )  # fmt: skip
 
     return header, query, line

@@ -4,59 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session, joinedload
 
 from feedback_loop.accounts.models import Team
 from feedback_loop.actions.models import ActionItem, Closure, Status
-from feedback_loop.actions.queries import is_listed, is_overdue, listed
-from feedback_loop.complaints.models import Complaint, ComplaintState, Refine, Spike, SpikeState, Statement
-from feedback_loop.complaints.queries import growing, growth, is_growing, last_refine, pool_size
-from feedback_loop.followups.models import Fixed, FollowUp, Verdict
+from feedback_loop.actions.queries import is_listed
+from feedback_loop.complaints.models import Complaint, ComplaintState, Refine, Spike, SpikeState, Statement, Weeks
+from feedback_loop.complaints.queries import (
+    grows,
+    is_growing,
+    last_refine,
+    pool_size,
+)
+from feedback_loop.followups.models import Verdict
+from feedback_loop.followups.queries import tallies
 from feedback_loop.followups.verdict import Tally
 from feedback_loop.notifications.models import Notification, NotificationState
-from feedback_loop.responses.models import Answer
+from feedback_loop.responses import counting
+from feedback_loop.responses.models import Answer, ErasedAnswer
+from feedback_loop.responses.waiting import to_analyse, to_redact
+from feedback_loop.surveys.metrics import Figure
 from feedback_loop.surveys.models import Survey, SurveyState
 from feedback_loop.surveys.scales import SCALES, Scale
 from feedback_loop.web.paging import Page, offset
 
 COMPLAINTS_A_PAGE = 50
 ANSWERS_A_PAGE = 20
-NAMES_A_COUNT = 3
 RECENTLY_CLOSED = 6
 SPIKES_SHOWN = 6
-
-
-@dataclass(frozen=True)
-class Named:
-    """One name under a count: an action item, or a complaint that grows."""
-
-    complaint: Complaint
-    item_id: int | None
-    recent: int = 0
-    before: int = 0
-    due_at: datetime | None = None
-
-
-@dataclass(frozen=True)
-class Count:
-    """One of the four counts of the home page, with those it counts that matter most."""
-
-    number: int
-    names: Sequence[Named]
-
-
-@dataclass(frozen=True)
-class Today:
-    """What needs somebody today."""
-
-    new: Count
-    growing: Count
-    overdue: Count
-    came_back: Count
 
 
 @dataclass(frozen=True)
@@ -165,6 +143,11 @@ class SurveyCounts:
         """Answers whose score calls for help."""
         return sum(count for score, count in self.scores.items() if self.scale.is_low(score))
 
+    @property
+    def figure(self) -> Figure | None:
+        """What the scores come to; None without one."""
+        return self.scale.figure(self.scores)
+
 
 def people_of() -> ColumnElement[int]:
     """Everybody who raised a complaint, known or not."""
@@ -175,52 +158,6 @@ def spikes() -> ColumnElement[bool]:
     """Whether a complaint is said unusually often just now."""
     running = select(Spike.id).where(Spike.complaint_id == Complaint.id, Spike.state == SpikeState.RUNNING)
     return running.correlate(Complaint).exists()
-
-
-def today(session: Session, now: datetime, team_id: int | None) -> Today:
-    """The four counts of the home page.
-
-    Args:
-        now: The present moment.
-        team_id: Only what concerns this team; None for all.
-    """
-    ours: list[ColumnElement[bool]] = [] if team_id is None else [ActionItem.team_id == team_id]
-    return Today(
-        new=count_items(session, [ActionItem.status == Status.NEW, *ours]),
-        growing=count_growing(session, now, ours),
-        overdue=count_items(session, [is_overdue(now), *ours], by_due=True),
-        came_back=count_items(session, [ActionItem.status == Status.REOPENED, *ours]),
-    )
-
-
-def count_items(session: Session, conditions: Sequence[ColumnElement[bool]], by_due: bool = False) -> Count:
-    """Count action items, and name those most people wait for, or those that are due longest."""
-    number = session.scalar(
-        select(func.count())
-        .select_from(ActionItem)
-        .join(Complaint, Complaint.id == ActionItem.complaint_id)
-        .where(is_listed(), *conditions)
-    )
-    if not number:
-        return Count(0, [])
-    order = ActionItem.due_at.asc() if by_due else people_of().desc()
-    rows = session.scalars(listed().where(*conditions).order_by(order, ActionItem.id.desc()).limit(NAMES_A_COUNT))
-    return Count(number, [Named(row.complaint, row.id, due_at=row.due_at) for row in rows])
-
-
-def count_growing(session: Session, now: datetime, ours: Sequence[ColumnElement[bool]]) -> Count:
-    """Count the complaints that are said more often than the week before, and name those that grow most."""
-    weeks = growth(now)
-    rows: Select[Any] = (
-        select(Complaint, weeks.c.recent, weeks.c.before)
-        .join(weeks, weeks.c.complaint_id == Complaint.id)
-        .where(Complaint.state == ComplaintState.ACTIVE, growing(weeks.c.recent, weeks.c.before))
-    )
-    if ours:
-        rows = rows.join(ActionItem, ActionItem.complaint_id == Complaint.id).where(*ours)
-    number = session.scalar(select(func.count()).select_from(rows.with_only_columns(Complaint.id).subquery()))
-    names = session.execute(rows.order_by((weeks.c.recent - weeks.c.before).desc(), Complaint.id).limit(NAMES_A_COUNT))
-    return Count(number or 0, [Named(row.Complaint, None, row.recent, row.before) for row in names])
 
 
 def running_spikes(session: Session, team_id: int | None) -> Spikes:
@@ -250,42 +187,14 @@ def recently_closed(session: Session, team_id: int | None) -> list[Closed]:
     if team_id is not None:
         query = query.where(ActionItem.team_id == team_id)
     rows = session.execute(query.options(joinedload(Closure.closed_by))).all()
-    tallies = tallies_of(session, [row.Closure for row in rows])
-    return [Closed(row.Closure, row.Complaint, row.ActionItem, row.Verdict, tallies[row.Closure.id]) for row in rows]
-
-
-def tallies_of(session: Session, closures: Sequence[Closure]) -> dict[int, Tally]:
-    """Who was asked about each of some closings, and what came back: two queries, however many closings."""
-    asked = dict(
-        session.execute(
-            select(Notification.event, func.count())
-            .where(
-                Notification.event.in_([closure.event for closure in closures]),
-                Notification.state.in_([NotificationState.SENT, NotificationState.PENDING]),
-            )
-            .group_by(Notification.event)
-        ).all()
-    )
-    said = {
-        (closure_id, fixed): count
-        for closure_id, fixed, count in session.execute(
-            select(FollowUp.closure_id, FollowUp.fixed, func.count())
-            .where(FollowUp.closure_id.in_([closure.id for closure in closures]))
-            .group_by(FollowUp.closure_id, FollowUp.fixed)
-        )
-    }
-    return {
-        closure.id: Tally(
-            asked.get(closure.event, 0), said.get((closure.id, Fixed.YES), 0), said.get((closure.id, Fixed.NO), 0)
-        )
-        for closure in closures
-    }
+    counts = tallies(session, [row.Closure for row in rows])
+    return [Closed(row.Closure, row.Complaint, row.ActionItem, row.Verdict, counts[row.Closure.id]) for row in rows]
 
 
 def understanding(session: Session) -> Understanding:
     """The last refine, the pool, and whether answers wait to be read by the worker."""
-    waiting = session.scalar(select(Answer.id).where(Answer.redacted_at.is_(None)).limit(1)) or session.scalar(
-        select(Answer.id).where(Answer.redacted_at.is_not(None), Answer.analysed_at.is_(None)).limit(1)
+    waiting = session.scalar(select(Answer.id).where(*to_redact()).limit(1)) or session.scalar(
+        select(Answer.id).where(*to_analyse()).limit(1)
     )
     return Understanding(last_refine(session), pool_size(session), waiting is not None)
 
@@ -301,7 +210,10 @@ def first_steps(session: Session) -> FirstSteps:
     return FirstSteps(
         teams=session.scalar(select(func.count()).select_from(Team)) or 0,
         surveys=session.scalars(
-            select(Survey).where(Survey.state == SurveyState.OPEN).order_by(Survey.id).limit(3)
+            select(Survey)
+            .where(Survey.state == SurveyState.OPEN, Survey.published_at.is_not(None), Survey.archived_at.is_(None))
+            .order_by(Survey.id)
+            .limit(3)
         ).all(),
         mail_sent=session.scalar(sent) is not None,
         has_answers=has_answers(session),
@@ -320,64 +232,83 @@ def complaint_number(text: str) -> int | None:
     return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) < 10 else None
 
 
-def complaints(session: Session, wanted: ComplaintFilter, now: datetime, page: int) -> Page[Listed]:
+def complaints(session: Session, wanted: ComplaintFilter, page: int) -> Page[Listed]:
     """A page of active complaints with their action items."""
-    weeks = growth(now)
-    recent, before = func.coalesce(weeks.c.recent, 0), func.coalesce(weeks.c.before, 0)
     conditions: list[ColumnElement[bool]] = [is_listed()]
     if wanted.text:
         number = complaint_number(wanted.text)
         named = contains(Complaint.name, wanted.text)
         conditions.append(named if number is None else named | (Complaint.id == number))
     if wanted.survey_id is not None:
-        conditions.append(
-            select(Statement.id)
-            .join(Answer, Answer.id == Statement.answer_id)
-            .where(Statement.complaint_id == Complaint.id, Answer.survey_id == wanted.survey_id)
-            .exists()
-        )
+        conditions.append(said_in(wanted.survey_id))
     if wanted.team_id is not None:
         conditions.append(ActionItem.team_id == wanted.team_id)
     if wanted.status is not None:
         conditions.append(ActionItem.status == wanted.status)
+    start = offset(page, COMPLAINTS_A_PAGE)
+    matching = with_item(select(Complaint.id))
+    if wanted.growing or wanted.sort == "growing":
+        matching = matching.outerjoin(Weeks, Weeks.complaint_id == Complaint.id)
     if wanted.growing:
-        conditions.append(growing(recent, before))
-    query = (
-        select(Complaint, ActionItem, recent.label("recent"), before.label("before"), spikes().label("spikes"))
-        .outerjoin(ActionItem, ActionItem.complaint_id == Complaint.id)
-        .outerjoin(weeks, weeks.c.complaint_id == Complaint.id)
-        .where(*conditions)
+        conditions.append(grows())
+    matching = matching.where(*conditions)
+    if wanted.growing or wanted.survey_id is not None:
+        # Each is looked at, so that being told which they are costs less than asking how many they are, too.
+        all_ids = session.scalars(matching.order_by(*sorted_by(wanted.sort))).all()
+        total, ids = len(all_ids), all_ids[start : start + COMPLAINTS_A_PAGE]
+    else:
+        total = session.scalar(with_item(select(func.count()).select_from(Complaint)).where(*conditions)) or 0
+        ids = session.scalars(matching.order_by(*sorted_by(wanted.sort)).offset(start).limit(COMPLAINTS_A_PAGE)).all()
+    recent, before = (func.coalesce(column, 0) for column in (Weeks.recent, Weeks.before))
+    columns: Any = select(
+        Complaint, ActionItem, recent.label("recent"), before.label("before"), spikes().label("spikes")
     )
-    total = session.scalar(select(func.count()).select_from(query.with_only_columns(Complaint.id).subquery()))
-    order: dict[str, tuple[ColumnElement[Any], ...]] = {
-        "people": (people_of().desc(), Complaint.id.desc()),
-        "newest": (Complaint.last_said_at.desc().nulls_last(), Complaint.id.desc()),
-        "growing": ((recent - before).desc(), people_of().desc(), Complaint.id.desc()),
+    listed = with_item(columns).outerjoin(Weeks, Weeks.complaint_id == Complaint.id).where(Complaint.id.in_(ids))
+    rows = session.execute(listed.options(joinedload(ActionItem.team)))
+    found = {
+        row.Complaint.id: Listed(row.Complaint, row.ActionItem, row.recent, row.before, row.spikes) for row in rows
     }
-    rows = session.execute(
-        query.options(joinedload(ActionItem.team))
-        .order_by(*order.get(wanted.sort, order["people"]))
-        .offset(offset(page, COMPLAINTS_A_PAGE))
-        .limit(COMPLAINTS_A_PAGE)
-    )
-    listed_rows = [Listed(row.Complaint, row.ActionItem, row.recent, row.before, row.spikes) for row in rows]
-    return Page(listed_rows, page, COMPLAINTS_A_PAGE, total or 0)
+    return Page([found[id] for id in ids], page, COMPLAINTS_A_PAGE, total)
 
 
-def surveys(session: Session, only: Survey | None = None) -> list[SurveyCounts]:
-    """Surveys with their answers in numbers, from one grouped query; open ones first."""
-    grouped = select(
-        Answer.survey_id, Answer.score, func.count().label("answers"), func.sum(has_words()).label("comments")
-    ).group_by(Answer.survey_id, Answer.score)
-    if only is not None:
-        grouped = grouped.where(Answer.survey_id == only.id)
+def said_in(survey_id: int) -> ColumnElement[bool]:
+    """Whether a complaint was said in answers to a survey: one look into an index for each. Asked whether there is one,
+    PostgreSQL goes through all statements of the survey."""
+    said = select(Statement.survey_id).where(Statement.survey_id == survey_id, Statement.complaint_id == Complaint.id)
+    return said.limit(1).correlate(Complaint).scalar_subquery().is_not(None)
+
+
+def with_item(query: Any) -> Any:
+    """Complaints with their action items."""
+    return query.outerjoin(ActionItem, ActionItem.complaint_id == Complaint.id)
+
+
+def sorted_by(sort: str) -> list[ColumnElement[Any]]:
+    """The order of a list of complaints by what they carry, or by how much they grew when that was last counted."""
+    if sort == "newest":
+        return [Complaint.last_said_at.desc().nulls_last(), Complaint.id.desc()]
+    most: list[ColumnElement[Any]] = [people_of().desc(), Complaint.id.desc()]
+    return [func.coalesce(Weeks.recent - Weeks.before, 0).desc(), *most] if sort == "growing" else most
+
+
+def surveys(session: Session, only: Survey | None = None, archived: bool = False) -> list[SurveyCounts]:
+    """Surveys with their answers in numbers; open ones first.
+
+    Args:
+        only: This one; None for all.
+        archived: Those that are archived instead of those that are not.
+    """
     counts: dict[int, dict[int | None, tuple[int, int]]] = {}
-    for row in session.execute(grouped):
-        counts.setdefault(row.survey_id, {})[row.score] = (row.answers, row.comments or 0)
+    for row in counting.tallies(session, only.id if only is not None else None):
+        counts.setdefault(row.survey_id, {})[row.score] = (row.answers, row.with_words)
     rows = (
         [only]
         if only is not None
-        else session.scalars(select(Survey).order_by(Survey.state == SurveyState.CLOSED, Survey.name, Survey.id))
+        else session.scalars(
+            select(Survey)
+            .where(Survey.archived_at.is_not(None) if archived else Survey.archived_at.is_(None))
+            .order_by(Survey.state == SurveyState.CLOSED, Survey.name, Survey.id)
+        )
     )
     result = []
     for survey in rows:
@@ -394,22 +325,27 @@ def surveys(session: Session, only: Survey | None = None) -> list[SurveyCounts]:
     return result
 
 
-def has_words() -> ColumnElement[int]:
-    """1 for an answer with a comment, also one that still waits to be redacted, else 0."""
-    return case((Answer.comment == "", 0), else_=1)
-
-
 def answers(session: Session, counts: SurveyCounts, page: int) -> Page[Answer]:
     """A page of a survey's answers, the last received first.
 
     By id, which is the order of arrival: the index on the survey holds it, so no page sorts a million answers.
     """
-    rows = session.scalars(
-        select(Answer)
+    # The ids first: else all answers that stand before the page, and their customers, would be looked up, too.
+    ids = (
+        select(Answer.id)
         .where(Answer.survey_id == counts.survey.id)
-        .options(joinedload(Answer.customer))
         .order_by(Answer.id.desc())
         .offset(offset(page, ANSWERS_A_PAGE))
         .limit(ANSWERS_A_PAGE)
+        .subquery()
+    )
+    rows = session.scalars(
+        select(Answer).join(ids, ids.c.id == Answer.id).options(joinedload(Answer.customer)).order_by(Answer.id.desc())
     ).all()
     return Page(rows, page, ANSWERS_A_PAGE, counts.answers)
+
+
+def erased(session: Session, survey: Survey) -> int:
+    """How many answers to a survey were erased by whoever gave them."""
+    found = select(func.count()).select_from(ErasedAnswer).where(ErasedAnswer.survey_id == survey.id)
+    return session.scalar(found) or 0

@@ -13,14 +13,23 @@ from werkzeug.wrappers import Response
 from feedback_loop.accounts.access import staff
 from feedback_loop.accounts.login import me
 from feedback_loop.accounts.models import Role
-from feedback_loop.accounts.queries import possible_owners, teams
+from feedback_loop.accounts.queries import active_people, teams
+from feedback_loop.actions import levels
 from feedback_loop.actions import queries as action_queries
 from feedback_loop.actions.audience import audience
-from feedback_loop.actions.forms import AssignForm, CommentForm
+from feedback_loop.actions.checklist import checklist
+from feedback_loop.actions.forms import AssignForm, CommentForm, EntryForm, LinkForm
+from feedback_loop.actions.level_forms import ItemLevelForm, PriorityForm
+from feedback_loop.actions.links import links
+from feedback_loop.actions.mentions import Person, suggestions
 from feedback_loop.actions.models import Status
 from feedback_loop.actions.service import may_work_on
+from feedback_loop.actions.stream import Show, stream
+from feedback_loop.actions.suggesting import suggest
 from feedback_loop.actions.transitions import WORDS
 from feedback_loop.actions.transitions import may as transition
+from feedback_loop.actions.watching import watchers
+from feedback_loop.analysis.embedding import thresholds_of
 from feedback_loop.clock import utc_now
 from feedback_loop.complaints import evidence
 from feedback_loop.complaints import queries as complaint_queries
@@ -31,26 +40,36 @@ from feedback_loop.complaints.service.corrections import impacts, open_draft, se
 from feedback_loop.complaints.sizes import sizes
 from feedback_loop.complaints.trends import running_spike
 from feedback_loop.followups import queries as followup_queries
-from feedback_loop.followups.service import deadline
+from feedback_loop.integrations import queries as integration_queries
+from feedback_loop.languages import ENGLISH_NAMES
 from feedback_loop.reports import queries
+from feedback_loop.reports.mine import mine
 from feedback_loop.reports.queries import ComplaintFilter
-from feedback_loop.responses.queries import versions_of, with_original
+from feedback_loop.reports.today import today
+from feedback_loop.responses.anonymity import FEWEST, REFUSAL
+from feedback_loop.responses.pressure import pressure
+from feedback_loop.responses.queries import availability_of, versions_of, with_original
 from feedback_loop.responses.receiving import unconfirmed_counts
 from feedback_loop.responses.service import find_customer, invite
+from feedback_loop.surveys.availability import REASONS, STANDINGS, Availability, availability
 from feedback_loop.surveys.forms import InvitationForm
 from feedback_loop.surveys.models import Survey
-from feedback_loop.surveys.queries import by_slug
+from feedback_loop.surveys.queries import archived as archived_surveys
+from feedback_loop.surveys.queries import by_slug, questions_of
 from feedback_loop.surveys.queries import surveys as all_surveys
 from feedback_loop.surveys.scales import SCALES
+from feedback_loop.surveys.wording import gaps, worded
 from feedback_loop.web.database import session, settings
 from feedback_loop.web.navigation import page_number
 
+POOL_COUNTED = 1000  # statements; from here on the tab says “and more”
 bp = Blueprint("reports", __name__)
 
 Reply = str | tuple[str, int] | Response
 SORTS = {"people": "Most people", "newest": "Last said", "growing": "Growing most"}
 FOLLOW_UPS_SHOWN = 10
 CORRECTIONS_SHOWN = 5
+BUTTONS = ("take_on", "go_on", "wait", "close", "reopen")
 
 
 @bp.get("/")
@@ -59,15 +78,28 @@ def home() -> Reply:
     """What needs me today?"""
     if not queries.has_answers(session()):
         return render_template("home/first_run.html", steps=queries.first_steps(session()))
-    team = me().team
-    scope = request.args.get("scope", "team" if current_user.role == Role.OWNER else "all")
+    user = me()
+    team = user.team
+    scope = request.args.get("scope", "mine" if user.role == Role.OWNER else "all")
+    if scope == "mine" and user.role != Role.VIEWER:
+        own_team = team.id if team else None
+        return render_template(
+            "home/mine.html",
+            team=team,
+            team_id=own_team,
+            scope="mine",
+            spikes=queries.running_spikes(session(), own_team),
+            needed=mine(session(), user, utc_now()),
+            closed=queries.recently_closed(session(), own_team),
+        )
     team_id = team.id if team and scope == "team" else None
     return render_template(
         "home/index.html",
         team=team,
         team_id=team_id,
+        scope="team" if team_id else "all",
         spikes=queries.running_spikes(session(), team_id),
-        today=queries.today(session(), utc_now(), team_id),
+        today=today(session(), utc_now(), team_id),
         closed=queries.recently_closed(session(), team_id),
         understanding=queries.understanding(session()),
     )
@@ -88,13 +120,13 @@ def complaints() -> Reply:
     )
     return render_template(
         "complaints/index.html",
-        page=queries.complaints(session(), wanted, utc_now(), page_number()),
+        page=queries.complaints(session(), wanted, page_number()),
         wanted=wanted,
         sorts=SORTS,
         words=WORDS,
         teams=teams(session()),
         surveys=all_surveys(session()),
-        pool=complaint_queries.pool_size(session()),
+        pool=complaint_queries.pool_size(session(), POOL_COUNTED),
         drafted=drafted(),
     )
 
@@ -170,28 +202,54 @@ def draft() -> Reply:
 def item(item_id: int) -> Reply:
     """What do I do next?"""
     found = action_queries.item(session(), item_id) or abort(404, "There is no such action item.")
-    closures = action_queries.closures(session(), found)
+    closings = action_queries.closures_with_runs(session(), found)
     lives = found.complaint.state == ComplaintState.ACTIVE
-    latest = closures[0] if closures else None
+    colleagues = active_people(session())  # with whoever looks: asked for first, they are read once
+    may_work = may_work_on(me(), found)
+    works = may_work and lives
+    can = {verb: lives and not transition(found.status, verb) for verb in BUTTONS}
+    latest, run = closings[0] if closings else (None, None)
+    elsewhere = integration_queries.elsewhere(session(), found)
+    asked = request.args.get("history", "")
+    show = Show(asked) if asked in list(Show) else Show.ALL
     return render_template(
         "actions/item.html",
         item=found,
         lives=lives,
-        may_work=may_work_on(me(), found),
-        can={verb: lives and not transition(found.status, verb) for verb in ("take_on", "close", "reopen")},
-        audience=audience(session(), found),
-        statements=complaint_queries.telling(session(), found.complaint_id),
+        may_work=may_work,
+        issues=elsewhere.issues,
+        may_create_issue=works and elsewhere.has_tracker,
+        can=can,
+        audience=audience(session(), found) if can["close"] else None,
+        statements=complaint_queries.telling(session(), found.complaint)
+        if found.complaint.state != ComplaintState.MERGED
+        else [],
         scales=SCALES,
-        closures={closure.id: closure for closure in closures},
+        closures={closure.id: closure for closure, _ in closings},
         latest=latest,
-        verdict=followup_queries.verdict_of(session(), latest) if latest else None,
-        tally=followup_queries.tally(session(), latest) if latest else None,
-        follow_ups=followup_queries.answers_to(session(), latest, FOLLOW_UPS_SHOWN) if latest else [],
-        verdict_by=deadline(latest, settings()) if latest else None,
+        helped=followup_queries.helped(session(), latest, settings(), FOLLOW_UPS_SHOWN) if latest else None,
         telling=action_queries.telling(session(), latest) if latest else None,
-        history=action_queries.history(session(), found, page_number()),
+        show=show,
+        run=run,
+        history=stream(session(), found, show, page_number()),
+        priority_form=PriorityForm(found),
+        level_form=ItemLevelForm(found, levels=levels.levels(session())) if works and can["close"] else None,
         comment_form=CommentForm(),
-        assign_form=AssignForm(found, teams=teams(session()), owners=possible_owners(session())),
+        colleagues=colleagues,
+        handles=suggestions([Person(each.id, each.name, each.email) for each in colleagues]),
+        assign_form=AssignForm(
+            found, teams=teams(session()), owners=[each for each in colleagues if each.role != Role.VIEWER]
+        )
+        if works
+        else None,
+        checklist=checklist(session(), found),
+        entry_form=EntryForm(),
+        links=links(session(), found),
+        link_form=LinkForm(),
+        watchers=watchers(session(), found),
+        suggestion=suggest(session(), found, thresholds_of(settings().embedding_model))
+        if lives and found.status == Status.NEW
+        else None,
     )
 
 
@@ -199,7 +257,21 @@ def item(item_id: int) -> Reply:
 @staff(Role.VIEWER)
 def surveys() -> Reply:
     """All surveys, with their answers in numbers."""
-    return render_template("surveys/index.html", rows=queries.surveys(session()))
+    is_archive = request.args.get("archived") == "yes"
+    rows = queries.surveys(session(), archived=is_archive)
+    now = utc_now()
+    standings = {}
+    for row in rows:
+        survey = row.survey
+        is_full = survey.answer_limit is not None and row.answers >= survey.answer_limit
+        standings[survey.id] = STANDINGS[availability(survey, now, is_full)]
+    return render_template(
+        "surveys/index.html",
+        rows=rows,
+        standings=standings,
+        is_archive=is_archive,
+        archived_count=archived_surveys(session()),
+    )
 
 
 def survey_page(found: Survey, form: InvitationForm, status: int = 200) -> Reply:
@@ -207,14 +279,23 @@ def survey_page(found: Survey, form: InvitationForm, status: int = 200) -> Reply
     counts = queries.surveys(session(), found)[0]
     page = queries.answers(session(), counts, page_number())
     originals = with_original(session(), page.rows, utc_now()) if current_user.reads_raw else set()
+    standing = availability_of(session(), found, utc_now())
     return render_template(
         "surveys/survey.html",
+        standing=standing.value,
+        obstacle=REASONS.get(standing, ""),
+        asked_with=questions_of(session(), found, [answer.survey_version for answer in page.rows]),
+        gaps=gaps(worded(found)),
+        named=ENGLISH_NAMES,
         counts=counts,
         survey=found,
         page=page,
         originals=originals,
         versions=versions_of(session(), page.rows),
         waiting=unconfirmed_counts(session(), found),
+        fewest=FEWEST,
+        erased=queries.erased(session(), found),
+        pressure=pressure(session(), found, utc_now()),
         form=form,
     ), status
 
@@ -231,8 +312,14 @@ def survey(slug: str) -> Reply:
 def invitation(slug: str) -> Reply:
     """Make an invitation link. It is shown on the answer to this form only: just its hash is stored."""
     found, form = by_slug(session(), slug) or abort(404), InvitationForm()
+    if found.is_anonymous:
+        abort(409, REFUSAL)
     if not form.validate_on_submit():
         return survey_page(found, form, 400)
+    standing = availability_of(session(), found, utc_now())
+    if standing != Availability.OPEN:
+        form.email.errors = [REASONS[standing]]
+        return survey_page(found, form, 409)
     customer = find_customer(session(), form.email.data, form.name.data or "", utc_now())
     _, token = invite(session(), found, customer, {}, utc_now(), form.language.data)
     session().commit()

@@ -51,6 +51,7 @@ class Evidence:
         trapped_at: When the link that only programs follow was last opened.
         is_prefetch: Whether the browser said that it fetched ahead of the reader.
         takes_gestures: Whether the survey lets a movement count.
+        doubt: What spoke for a program before the answer was looked at; empty if nothing did.
     """
 
     sign: Sign
@@ -61,6 +62,7 @@ class Evidence:
     trapped_at: datetime | None = None
     is_prefetch: bool = False
     takes_gestures: bool = True
+    doubt: str = ""
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,8 @@ def judge(evidence: Evidence) -> Judgement:
 def doubt_of(evidence: Evidence) -> str:
     """What speaks for a program, in words; empty if nothing does."""
     sign, age = evidence.sign, evidence.page_age
+    if evidence.doubt:
+        return evidence.doubt
     if evidence.is_prefetch:
         return "Fetched ahead by a browser or a mail program, before anybody looked."
     least = {Sign.SENT: SENT_AFTER, Sign.GESTURE: GESTURE_AFTER}.get(sign)

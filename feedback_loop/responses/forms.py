@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from flask_babel import gettext, lazy_gettext
-from wtforms import EmailField, StringField, TextAreaField, ValidationError
+from wtforms import EmailField, SelectMultipleField, StringField, TextAreaField, ValidationError
 from wtforms.validators import DataRequired, Email, Length, Optional
 
 from feedback_loop.surveys.models import Survey
 from feedback_loop.surveys.scales import SCALES, Choice
+from feedback_loop.surveys.wording import tags_in
 from feedback_loop.web.forms import PublicForm, StaffForm
-from feedback_loop.web.language import as_number
+from feedback_loop.web.language import as_number, language
 
 BAD_ADDRESS = lazy_gettext("Enter a mail address like name@example.com, or leave this empty.")
 
@@ -22,8 +23,10 @@ class CustomerForm(PublicForm):
     Attributes:
         website: The field for programs. A browser may fill it in as well, so nothing is thrown away: it is emptied and
             the person sends once more, which programs do not.
+        was_trapped: Whether that field was filled in.
     """
 
+    was_trapped = False
     comment = TextAreaField()
     website = StringField()
 
@@ -51,6 +54,7 @@ class CustomerForm(PublicForm):
         """Refuse a form that a program, or an eager browser, has filled in."""
         if field.data:
             field.data = ""
+            self.was_trapped = True
             raise ValidationError(
                 gettext(
                     "A field that stays hidden was filled in, perhaps by your browser. "
@@ -60,20 +64,39 @@ class CustomerForm(PublicForm):
 
 
 class AnswerForm(CustomerForm):
-    """The answer to a survey: a score, a comment, or both."""
+    """The answer to a survey: a score, a comment, or both; with tags, where the survey has some.
+
+    Attributes:
+        challenge: What its browser has to solve, as JSON; empty where it need not.
+        doubt: Why it does not count yet although everything in it is right; empty where it does.
+    """
+
+    challenge = ""
+    doubt = ""
 
     score = StringField()
+    tag = SelectMultipleField(validate_choice=False)
     email = EmailField(validators=[Optional(), Length(max=254, message=BAD_ADDRESS), Email(message=BAD_ADDRESS)])
 
     def __init__(self, formdata: Any = None, *, survey: Survey, **kwargs: Any) -> None:
         self.survey = survey
         self.scale = SCALES[survey.scale]
-        super().__init__(formdata, **kwargs)
+        super().__init__(formdata, version=survey.version, **kwargs)
 
     @property
     def choices(self) -> tuple[Choice, ...]:
         """The scores in reading order."""
         return self.scale.shown
+
+    @property
+    def tags(self) -> list[tuple[str, str]]:
+        """The tags that can be ticked: each as it is stored, and as the reader reads it."""
+        return tags_in(self.survey, language())
+
+    @property
+    def ticked(self) -> tuple[str, ...]:
+        """The tags that were ticked. One that the survey has no more is dropped: it was taken off meanwhile."""
+        return tuple(tag for tag in self.survey.tags if tag in (self.tag.data or ()))
 
     @property
     def chosen(self) -> int | None:

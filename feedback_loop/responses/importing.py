@@ -7,7 +7,7 @@ import csv
 import hashlib
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,10 @@ from typing import Any
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
+from feedback_loop import tokens
 from feedback_loop.db import Sessions, clean_text, insert_missing
+from feedback_loop.jobs.bell import ring
+from feedback_loop.responses.anonymity import kept_context, kept_time, new_id
 from feedback_loop.responses.csvfiles import EMAIL, READING, CsvFile, ImportFailed
 from feedback_loop.responses.models import Answer, Customer, RawComment, Sign
 from feedback_loop.responses.raw import seal
@@ -24,6 +27,7 @@ from feedback_loop.surveys.models import Survey
 from feedback_loop.surveys.scales import SCALES, Scale
 
 COLUMNS = ("external_id", "customer_email", "customer_name", "score", "comment", "answered_at")
+PERSONAL = ("customer_email", "customer_name", "external_id")  # what an anonymous survey takes no answer with
 ID_LENGTH = 200
 EMAIL_LENGTH = 254
 NAME_LENGTH = 200
@@ -230,7 +234,10 @@ def import_answers(
                     if line.values is None:
                         raise ValueError(line.problem)
                     context = file.context(line.values)
-                    batch.append(read_row(line.values, context, line.number, scale, now, settings.comment_limit))
+                    if survey.is_anonymous:
+                        refuse_person(line.values)
+                    row = read_row(line.values, context, line.number, scale, now, settings.comment_limit)
+                    batch.append(without_person(row, survey, settings) if survey.is_anonymous else row)
                 except ValueError as error:
                     rejects.add(line.number, line.cells, str(error))
                 if len(batch) >= BATCH:
@@ -240,6 +247,32 @@ def import_answers(
             rejects.close()
     done.rejected_file = rejects.path if rejects.count else None
     return done
+
+
+def refuse_person(cells: Mapping[str, str]) -> None:
+    """Refuse a row for an anonymous survey that says whose answer it is.
+
+    Raises:
+        BadRow: What has to be left out.
+    """
+    for column in PERSONAL:
+        if (cells.get(column) or "").strip():
+            raise BadRow(column, f"this survey is anonymous: leave {column} out, for it leads to a person")
+
+
+def without_person(row: Row, survey: Survey, settings: Settings) -> Row:
+    """A row as an anonymous survey keeps it.
+
+    The id by which a line of a file is found again is made anew with this installation's key: nobody else can tell
+    which line of which file became which answer.
+    """
+    mark = tokens.hashed(tokens.derive(settings.secret_key, "import", row.external_id)) if row.external_id else ""
+    return replace(
+        row,
+        external_id=mark,
+        answered_at=kept_time(survey, row.answered_at),
+        context=kept_context(survey, row.context),
+    )
 
 
 def write_batch(session: Session, settings: Settings, survey: Survey, batch: Sequence[Row], now: datetime) -> int:
@@ -273,6 +306,7 @@ def insert_rows(
     if not rows:
         return []
     customers = customer_ids(session, ((row.email, row.name) for row in rows), now)
+    now = kept_time(survey, now)
     values: list[dict[str, Any]] = [
         {
             "survey_id": survey.id,
@@ -285,6 +319,7 @@ def insert_rows(
             "answered_at": row.answered_at,
             "received_at": now,
             "sign": Sign.IMPORT,
+            **new_id(survey),
             "redacted_at": None if row.comment else now,
         }
         for row in rows
@@ -292,12 +327,13 @@ def insert_rows(
     ids = session.scalars(insert(Answer).returning(Answer.id, sort_by_parameter_order=True), values).all()
     expires_at = now + timedelta(days=max(1, settings.raw_text_days))
     raw = [
-        {"answer_id": id, "sealed": seal(row.comment, settings.secret_key), "expires_at": expires_at}
+        {"answer_id": id, "sealed": seal(row.comment, settings.secret_key, now), "expires_at": expires_at}
         for id, row in zip(ids, rows, strict=True)
         if row.comment
     ]
     if raw:
         session.execute(insert(RawComment), raw)
+        ring(session, "understand")
     return ids
 
 

@@ -14,16 +14,36 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from feedback_loop.analysis.redaction import redact
-from feedback_loop.responses.importing import BadRow, Row, customer_ids, insert_rows, read_email, read_row
+from feedback_loop.responses.anonymity import REFUSAL
+from feedback_loop.responses.importing import (
+    BadRow,
+    Row,
+    customer_ids,
+    insert_rows,
+    read_email,
+    read_row,
+    refuse_person,
+    without_person,
+)
 from feedback_loop.responses.mailings.reading import OWN_EXPERIENCE
 from feedback_loop.responses.models import Answer, Customer, RawComment, Sign
+from feedback_loop.responses.queries import availability_of
 from feedback_loop.responses.raw import RawTextUnreadable, unseal
 from feedback_loop.responses.service import invite, record_answer
 from feedback_loop.settings import Settings
-from feedback_loop.surveys.models import Survey, SurveyState
+from feedback_loop.surveys.availability import Availability
+from feedback_loop.surveys.models import Survey
 from feedback_loop.surveys.scales import SCALES
 
 LONGEST_INVITATION = timedelta(days=3650)
+NOT_ASKING = {
+    Availability.DRAFT: "is a draft; publish it first",
+    Availability.SCHEDULED: "is not open yet",
+    Availability.PAUSED: "takes no more answers",
+    Availability.ENDED: "takes no more answers",
+    Availability.FULL: "has as many answers as it takes",
+    Availability.ARCHIVED: "is archived",
+}
 
 Item = Mapping[str, Any]  # texts by name of the column, and under `context` an object of texts
 
@@ -135,13 +155,16 @@ def take_invitations(session: Session, settings: Settings, items: Sequence[Item]
         What became of each, in their order.
     """
     surveys = surveys_of(session, items)
+    standings = {survey.id: availability_of(session, survey, now) for survey in surveys.values()}
     outcomes: dict[int, Outcome] = {}
     good: list[tuple[int, Survey, str, datetime | None]] = []
     for index, item in enumerate(items):
         try:
             survey = survey_named(surveys, item["survey"])
-            if survey.state == SurveyState.CLOSED:
-                raise BadRow("survey", f"survey {survey.slug!r} takes no more answers")
+            if survey.is_anonymous:
+                raise BadRow("survey", REFUSAL)
+            if (standing := standings[survey.id]) != Availability.OPEN:
+                raise BadRow("survey", f"survey {survey.slug!r} {NOT_ASKING[standing]}")
             if item["experience"].lower().startswith(OWN_EXPERIENCE):
                 raise BadRow("experience", f"an experience cannot begin with {OWN_EXPERIENCE!r}; mailings are named so")
             good.append((index, survey, read_email(item["customer_email"]), read_end(item["expires_at"], now)))
@@ -201,7 +224,14 @@ def take_answers(session: Session, settings: Settings, items: Sequence[Item], no
     for index, item in enumerate(items):
         try:
             survey = survey_named(surveys, item["survey"])
+            if survey.archived_at is not None or survey.published_at is None:
+                standing = Availability.ARCHIVED if survey.archived_at else Availability.DRAFT
+                raise BadRow("survey", f"survey {survey.slug!r} {NOT_ASKING[standing]}")
+            if survey.is_anonymous:
+                refuse_person(item)
             row = read_row(item, item["context"], None, SCALES[survey.scale], now, settings.comment_limit)
+            if survey.is_anonymous:
+                row = without_person(row, survey, settings)
             if row.external_id and first.setdefault((survey.id, row.external_id), index) != index:
                 raise BadRow("external_id", f"external_id {row.external_id[:80]!r} stands in this batch already")
             rows.setdefault(survey.id, {})[index] = row

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated
 
@@ -114,12 +114,31 @@ class Answer(Leased, Base):
             postgresql_where=text("redacted_at IS NOT NULL AND analysed_at IS NULL"),
         ),
         Index("ix_answers_answered_at", "answered_at"),
+        Index("ix_answers_of_survey", "survey_id", "answered_at"),  # a program that fetches what is new in one survey
+        # Whether and when a customer last answered a survey. Asked for the latest of few, both databases would else
+        # go through the moments of all answers from the newest back.
+        Index("ix_answers_customer_id", "customer_id", "survey_id", "answered_at"),
+        # How many answers of a week could have raised something, which pages of trends compare with, is read from this
+        # alone. Only the worker writes it, when it has analysed an answer.
+        Index(
+            "ix_answers_heard",
+            "answered_at",
+            sqlite_where=text("comment <> '' AND analysed_at IS NOT NULL"),
+            postgresql_where=text("comment <> '' AND analysed_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_answers_set_aside",
+            "set_aside_at",
+            sqlite_where=text("set_aside_at IS NOT NULL"),
+            postgresql_where=text("set_aside_at IS NOT NULL"),
+        ),
         Index("uq_answers_page_key", "page_key", unique=True),
+        Index("uq_answers_receipt_hash", "receipt_hash", unique=True),
     )
 
     id: Mapped[pk]
     survey_id: Mapped[int] = mapped_column(ForeignKey("surveys.id"), index=True)
-    customer_id: Mapped[int | None] = mapped_column(ForeignKey("customers.id"), index=True)
+    customer_id: Mapped[int | None] = mapped_column(ForeignKey("customers.id"))
     # One answer an invitation: who answers again changes the answer.
     invitation_id: Mapped[int | None] = mapped_column(ForeignKey("invitations.id"), unique=True)
     external_id: Mapped[str | None] = mapped_column(String(200), comment="the id under which another system knows it")
@@ -135,11 +154,65 @@ class Answer(Leased, Base):
     answered_at: Mapped[utc]
     received_at: Mapped[utc]
     revision: Mapped[int] = mapped_column(default=1, comment="grows when the customer changes the answer")
+    survey_version: Mapped[int | None] = mapped_column(comment="whose words it answers; empty where none was seen")
+    receipt_hash: Mapped[str | None] = mapped_column(
+        String(64), comment="hash of the receipt that its anonymous author holds"
+    )
     redacted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     analysed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    set_aside_at: Mapped[datetime | None] = mapped_column(
+        UtcDateTime, comment="since when no worker tries to redact or analyse it any more"
+    )
+    trouble: Mapped[str] = mapped_column(
+        String(300), default="", server_default="", comment="why it could not be the last time; never what it says"
+    )
 
     survey: Mapped[Survey] = relationship()
     customer: Mapped[Customer | None] = relationship()
+
+
+class CountedDay(Base):
+    """A day whose answers are counted; what is known of it holds unless it is among the stale ones."""
+
+    __tablename__ = "counted_days"
+
+    day: Mapped[date] = mapped_column(primary_key=True, comment="by UTC, whose answers are counted")
+
+
+class StaleDay(Base):
+    """That an answer of a counted day came, changed or went since. The database writes it, and the next counting
+    deletes it. Days may be in it several times: so nobody who writes waits for another."""
+
+    __tablename__ = "stale_days"
+
+    id: Mapped[pk]
+    day: Mapped[date] = mapped_column(ForeignKey("counted_days.day", ondelete="CASCADE"), index=True)
+
+
+class AnswerCount(Base):
+    """The answers to one survey on one day with one score; see `counting.py`."""
+
+    __tablename__ = "answer_counts"
+
+    survey_id: Mapped[int] = mapped_column(ForeignKey("surveys.id"), primary_key=True)
+    day: Mapped[date] = mapped_column(ForeignKey("counted_days.day", ondelete="CASCADE"), primary_key=True, index=True)
+    score: Mapped[int] = mapped_column(SmallInteger, primary_key=True, comment="-1 where none was given")
+    answers: Mapped[int]
+    with_words: Mapped[int] = mapped_column(comment="or that still wait to be redacted")
+    heard: Mapped[int] = mapped_column(comment="of these, those whose words were analysed")
+
+
+class ErasedAnswer(Base):
+    """That an answer was erased by whoever gave it, and nothing of what it said."""
+
+    __tablename__ = "erased_answers"
+
+    id: Mapped[pk]
+    survey_id: Mapped[int] = mapped_column(ForeignKey("surveys.id"), index=True)
+    receipt_hash: Mapped[str | None] = mapped_column(
+        String(64), index=True, comment="so that its receipt can say that it is gone"
+    )
+    erased_at: Mapped[utc] = mapped_column(comment="the day")
 
 
 class AnswerVersion(Base):
@@ -195,6 +268,10 @@ class UnconfirmedAnswer(Base):
     score: Mapped[int | None] = mapped_column(SmallInteger)
     sealed: Mapped[bytes | None] = mapped_column(LargeBinary, comment="what was typed, encrypted")
     email: Mapped[str] = mapped_column(String(254), default="", comment="address left on an open page")
+    survey_version: Mapped[int | None] = mapped_column(comment="whose words it answers; empty where none was seen")
+    receipt_hash: Mapped[str | None] = mapped_column(
+        String(64), index=True, comment="hash of the receipt that its anonymous author holds"
+    )
     context: Mapped[json_dict]
     seen_at: Mapped[utc]
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
@@ -203,6 +280,27 @@ class UnconfirmedAnswer(Base):
 
     survey: Mapped[Survey] = relationship()
     invitation: Mapped[Invitation | None] = relationship()
+
+
+class Guard(StrEnum):
+    """When the open link of a survey asks browsers for a proof of work."""
+
+    OFF = "off"
+    AUTOMATIC = "automatic"
+    ON = "on"
+
+
+class SurveyPressure(Base):
+    """How hard the open link of a survey is pressed. `pressure.py` says what follows; without a row nothing does."""
+
+    __tablename__ = "survey_pressures"
+
+    survey_id: Mapped[int] = mapped_column(ForeignKey("surveys.id", ondelete="CASCADE"), primary_key=True)
+    guard: Mapped[Guard] = mapped_column(checked(Guard, "guard"), default=Guard.AUTOMATIC)
+    usual: Mapped[float] = mapped_column(default=0.0, comment="answers in one window, over the last week")
+    usual_at: Mapped[datetime | None] = mapped_column(UtcDateTime, comment="when that was counted")
+    until: Mapped[datetime | None] = mapped_column(UtcDateTime, comment="until when it is taken to be under attack")
+    reason: Mapped[str] = mapped_column(String(200), default="", comment="why")
 
 
 class RawComment(Base):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import Connection, Row, bindparam, func, select, tuple_
 from sqlalchemy.orm import Session, joinedload
 
 from feedback_loop import tokens
@@ -13,20 +15,101 @@ from feedback_loop.responses.models import (
     Answer,
     AnswerVersion,
     Customer,
+    Guard,
     Invitation,
     RawComment,
     RawReading,
+    SurveyPressure,
     UnconfirmedAnswer,
 )
+from feedback_loop.responses.pressure import Pressure, pressure_of
+from feedback_loop.surveys.availability import Availability, availability
 from feedback_loop.surveys.models import Survey
 from feedback_loop.web.paging import Page, offset
 
 READINGS_A_PAGE = 50
+# Made once, as every page runs one of them. An open page reads plain columns: objects cost it more than the reading.
+SURVEY_BY_SLUG = select(Survey).where(Survey.slug == bindparam("slug"))
+_SURVEYS, _PRESSURES = Survey.__table__, SurveyPressure.__table__
+OPEN_PAGE = (
+    select(
+        *(column for column in _SURVEYS.c if column is not _SURVEYS.c.draft),
+        _PRESSURES.c.guard.label("pressed_guard"),
+        _PRESSURES.c.until.label("pressed_until"),
+        _PRESSURES.c.reason.label("pressed_reason"),
+    )
+    .select_from(_SURVEYS.outerjoin(_PRESSURES, _PRESSURES.c.survey_id == _SURVEYS.c.id))
+    .where(_SURVEYS.c.slug == bindparam("slug"))
+)
 
 
 def survey_by_slug(session: Session, slug: str) -> Survey | None:
     """The survey of this address, or None."""
-    return session.scalar(select(Survey).where(Survey.slug == slug))
+    return session.scalar(SURVEY_BY_SLUG, {"slug": slug})
+
+
+@dataclass(frozen=True)
+class OpenPage:
+    """What an open page needs to know.
+
+    Attributes:
+        survey: A copy, for reading only.
+        guard, until, reason: How hard it is pressed, as its row says; None where there is none.
+        read: All of it as it was read, to tell whether anything has changed.
+    """
+
+    survey: Survey
+    guard: Guard | None
+    until: datetime | None
+    reason: str | None
+    read: tuple[Any, ...]
+
+    def pressure(self, now: datetime) -> Pressure:
+        """How hard it is pressed now."""
+        return pressure_of(self.guard, self.until, self.reason, now)
+
+
+def read_page(connection: Connection, slug: str) -> Row[*tuple[Any, ...]] | None:
+    """What `open_page` makes its answer of; enough to see whether anything has changed."""
+    return connection.execute(OPEN_PAGE, {"slug": slug}).one_or_none()
+
+
+def open_page(connection: Connection, slug: str) -> OpenPage | None:
+    """What the open page of this address needs to know, or None where there is none."""
+    row = read_page(connection, slug)
+    if row is None:
+        return None
+    columns = row._asdict()
+    pressed = columns.pop("pressed_guard"), columns.pop("pressed_until"), columns.pop("pressed_reason")
+    return OpenPage(Survey(**columns), *pressed, tuple(row))
+
+
+def is_full(session: Session, survey: Survey) -> bool:
+    """Whether a survey has as many answers as it takes. Looks only where there is a limit, and no further than that."""
+    if survey.answer_limit is None:
+        return False
+    last = select(Answer.id).where(Answer.survey_id == survey.id).order_by(Answer.id).offset(survey.answer_limit - 1)
+    return session.scalar(last.limit(1)) is not None
+
+
+def availability_of(session: Session, survey: Survey, now: datetime) -> Availability:
+    """Whether a survey takes answers now, and if not, why."""
+    found = availability(survey, now)
+    is_over = found == Availability.OPEN and is_full(session, survey)
+    return Availability.FULL if is_over else found
+
+
+def has_answers(session: Session, survey: Survey) -> bool:
+    """Whether anybody has answered a survey, counted or not."""
+    return any(
+        session.scalar(select(table.id).where(table.survey_id == survey.id).limit(1)) is not None
+        for table in (Answer, UnconfirmedAnswer)
+    )
+
+
+def page_was_answered(session: Session, page_key: str) -> bool:
+    """Whether an answer counts that came from an open page."""
+    return session.scalar(select(Answer.id).where(Answer.page_key == page_key)) is not None
 
 
 def invitation_by_token(session: Session, token: str) -> Invitation | None:

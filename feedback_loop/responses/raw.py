@@ -3,6 +3,8 @@ here."""
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from cryptography.fernet import Fernet, InvalidToken
 
 from feedback_loop import tokens
@@ -17,9 +19,15 @@ def box(secret_key: str) -> Fernet:
     return tokens.box(secret_key, "raw-comment")
 
 
-def seal(text: str, secret_key: str) -> bytes:
-    """Encrypt a raw comment."""
-    return box(secret_key).encrypt(text.encode())
+def seal(text: str, secret_key: str, at: datetime) -> bytes:
+    """Encrypt a raw comment.
+
+    Args:
+        text: As typed.
+        secret_key: The installation's.
+        at: When; the seal holds it readable for everybody, so that of an anonymous answer it is only the day.
+    """
+    return box(secret_key).encrypt_at_time(text.encode(), int(at.timestamp()))
 
 
 def unseal(sealed: bytes, secret_key: str) -> str:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, func, literal, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, joinedload
 
 from feedback_loop.accounts.models import User
 from feedback_loop.analysis.redaction import redact
 from feedback_loop.db import clean_text
+from feedback_loop.responses.anonymity import kept_context, kept_time
 from feedback_loop.responses.confirming import (
     SECONDS_TOGETHER,
     TRAPPED,
@@ -33,11 +34,25 @@ from feedback_loop.responses.models import (
 )
 from feedback_loop.responses.raw import RawTextUnreadable, seal, unseal
 from feedback_loop.responses.service import Refused, SentTwice, find_customer, record_answer, remember_language
+from feedback_loop.responses.tagging import named, with_tags
 from feedback_loop.settings import Settings
 from feedback_loop.surveys.models import Survey
 from feedback_loop.web.paging import Page, offset
 
 A_PAGE = 50
+# Made once, as every answer runs them.
+_OF_PAGE = UnconfirmedAnswer.__table__.c.page_key == bindparam("key")
+KNOWN_OF_PAGE = select(
+    select(Answer.__table__.c.id).where(Answer.__table__.c.page_key == bindparam("key")).scalar_subquery(),
+    select(literal(1)).where(_OF_PAGE, UnconfirmedAnswer.__table__.c.settled_at.is_(None)).exists(),
+)
+_SETTLED = (
+    update(UnconfirmedAnswer.__table__)  # type: ignore[arg-type]
+    .where(UnconfirmedAnswer.settled_at.is_(None))
+    .values(state=bindparam("into"), settled_at=bindparam("now"), sealed=None, email="")
+)
+SETTLE_OF_PAGE = _SETTLED.where(UnconfirmedAnswer.page_key == bindparam("whose"))
+SETTLE_OF_INVITATION = _SETTLED.where(UnconfirmedAnswer.invitation_id == bindparam("whose"))
 OPEN = (UnconfirmedState.PROVISIONAL, UnconfirmedState.SUSPECT)
 DELIBERATE = (Sign.SENT, Sign.PERSON, Sign.IMPORT)  # no movement on a page changes what came by one of these
 
@@ -53,10 +68,14 @@ class Given:
         email: Address left on an open page; may be empty.
         context: Where the customer comes from.
         page_key: Hash of the identifier of the page it was sent from.
+        receipt_hash: Of an anonymous survey, hash of the receipt that whoever answers this page is shown.
         page_made_at: When that page was made.
+        survey_version: Whose texts that page showed; None where it does not say.
         is_prefetch: Whether the browser said that it fetched ahead of the reader.
         shown_language: In which the page spoke.
         chosen_language: What the reader chose on a page that only they can open; may be empty.
+        tags: Those of the survey that were ticked.
+        doubt: What speaks for a program whatever it brought; empty if nothing does.
     """
 
     sign: Sign
@@ -65,10 +84,14 @@ class Given:
     email: str
     context: dict[str, Any]
     page_key: str
+    receipt_hash: str | None
     page_made_at: datetime
+    survey_version: int | None = None
     is_prefetch: bool = False
     shown_language: str = ""
     chosen_language: str = ""
+    tags: tuple[str, ...] = ()
+    doubt: str = ""
 
 
 def receive(
@@ -84,12 +107,16 @@ def receive(
     Returns:
         What it was worth and why; None where it changes nothing, because an answer that was sent is there already.
     """
+    if survey.is_anonymous:
+        given = replace(given, email="", context=kept_context(survey, given.context))
     if invitation is not None:
         # Looks at one link queue here, so that each sees what the others brought.
         session.execute(select(Invitation.id).where(Invitation.id == invitation.id).with_for_update())
         standing_answer = session.scalar(select(Answer).where(Answer.invitation_id == invitation.id))
+        is_known = True
     else:
-        standing_answer = session.scalar(select(Answer).where(Answer.page_key == given.page_key))
+        answer_id, is_known = session.connection().execute(KNOWN_OF_PAGE, {"key": given.page_key}).one()
+        standing_answer = session.get_one(Answer, answer_id) if answer_id else None
     if standing_answer is not None and given.sign != Sign.SENT:
         same = standing_answer.score == given.score
         if given.sign == Sign.OPENED or same or standing_answer.sign in DELIBERATE:
@@ -104,10 +131,11 @@ def receive(
             trapped_at=invitation.trapped_at if invitation else None,
             is_prefetch=given.is_prefetch,
             takes_gestures=survey.takes_gestures,
+            doubt=given.doubt,
         )
     )
     if judgement.standing != Standing.CONFIRMED:
-        keep_apart(session, survey, invitation, given, judgement, now, settings)
+        keep_apart(session, survey, invitation, given, judgement, kept_time(survey, now), settings)
         return judgement
     email = given.email if invitation is None else ""
     customer = invitation.customer if invitation else find_customer(session, email, "", now) if email else None
@@ -120,15 +148,21 @@ def receive(
         comment=given.comment,
         customer=customer,
         invitation=invitation,
-        context=given.context,
+        context=with_tags(given.context, (), given.tags),
         external_id=None,
         answered_at=now,
         now=now,
         settings=settings,
         sign=given.sign,
         page_key=given.page_key if invitation is None else None,
+        survey_version=given.survey_version,
+        receipt_hash=given.receipt_hash if customer is None else None,
+        is_first=standing_answer is None,
     )
-    settle(session, UnconfirmedState.OVERTAKEN, now, invitation, given.page_key)
+    if standing_answer is not None and given.sign == Sign.SENT:
+        standing_answer.context = with_tags(standing_answer.context, survey.tags, given.tags)
+    if is_known:
+        settle(session, UnconfirmedState.OVERTAKEN, kept_time(survey, now), invitation, given.page_key)
     return judgement
 
 
@@ -173,8 +207,11 @@ def keep_apart(
         "state": UnconfirmedState(judgement.standing.value),
         "reason": judgement.reason,
         "score": given.score,
-        "sealed": seal(comment, settings.secret_key) if comment else None,
+        "context": with_tags(given.context, (), given.tags),
+        "sealed": seal(comment, settings.secret_key, now) if comment else None,
         "email": given.email,
+        "survey_version": given.survey_version,
+        "receipt_hash": given.receipt_hash,
         "seen_at": now,
         "expires_at": now + timedelta(days=max(1, settings.raw_text_days)),
     }
@@ -208,9 +245,7 @@ def keep_apart(
         session.flush()
         return
     page_key = given.page_key if invitation is None else None
-    row = UnconfirmedAnswer(
-        survey_id=survey.id, invitation=invitation, page_key=page_key, context=given.context, **values
-    )
+    row = UnconfirmedAnswer(survey_id=survey.id, invitation=invitation, page_key=page_key, **values)
     try:
         with session.begin_nested():
             session.add(row)
@@ -222,12 +257,9 @@ def settle(
     session: Session, state: UnconfirmedState, now: datetime, invitation: Invitation | None, page_key: str | None
 ) -> None:
     """What was kept apart of a link or page is done with: an answer from there counts now."""
-    whose = UnconfirmedAnswer.invitation_id == invitation.id if invitation else UnconfirmedAnswer.page_key == page_key
-    session.execute(
-        update(UnconfirmedAnswer)
-        .where(whose, UnconfirmedAnswer.settled_at.is_(None))
-        .values(state=state, settled_at=now, sealed=None, email="")
-    )
+    statement = SETTLE_OF_INVITATION if invitation else SETTLE_OF_PAGE
+    whose = invitation.id if invitation else page_key
+    session.connection().execute(statement, {"into": state, "now": now, "whose": whose})
 
 
 def trap(session: Session, invitation: Invitation, now: datetime) -> None:
@@ -291,7 +323,7 @@ def readable(row: UnconfirmedAnswer, settings: Settings) -> str:
         return str(error)
 
 
-def confirm(session: Session, row: UnconfirmedAnswer, by: User, now: datetime, settings: Settings) -> Answer:
+def confirm(session: Session, row: UnconfirmedAnswer, by: User, now: datetime, settings: Settings) -> None:
     """Let an answer count because a person says that a person gave it.
 
     Raises:
@@ -308,7 +340,7 @@ def confirm(session: Session, row: UnconfirmedAnswer, by: User, now: datetime, s
         raise Refused("A later answer from the same link counts already.")
     comment = unseal(row.sealed, settings.secret_key) if row.sealed else ""
     customer = invitation.customer if invitation else find_customer(session, row.email, "", now) if row.email else None
-    answer = record_answer(
+    answer_id = record_answer(
         session,
         row.survey,
         score=row.score,
@@ -322,12 +354,17 @@ def confirm(session: Session, row: UnconfirmedAnswer, by: User, now: datetime, s
         settings=settings,
         sign=Sign.PERSON,
         page_key=row.page_key,
+        survey_version=row.survey_version,
+        receipt_hash=row.receipt_hash,
     )
+    if row.sign == Sign.SENT:  # it may have changed an earlier one
+        answer = session.get_one(Answer, answer_id)
+        ticked = [tag for tag in named(row.context) if tag in row.survey.tags]
+        answer.context = with_tags(answer.context, row.survey.tags, ticked)
     settle(session, UnconfirmedState.OVERTAKEN, now, invitation, row.page_key)
     row.state, row.settled_at, row.settled_by_id = UnconfirmedState.CONFIRMED, now, by.id
     row.sealed, row.email = None, ""
     session.flush()
-    return answer
 
 
 def dismiss(session: Session, row: UnconfirmedAnswer, by: User, now: datetime) -> None:

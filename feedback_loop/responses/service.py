@@ -6,25 +6,32 @@ import logging
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from feedback_loop import tokens
 from feedback_loop.accounts.models import User
 from feedback_loop.analysis.redaction import Redaction, redact
+from feedback_loop.clock import day_of
 from feedback_loop.db import Sessions, clean_text
-from feedback_loop.jobs.claims import Claim, all_still_ours, claim
+from feedback_loop.jobs.bell import ring
+from feedback_loop.jobs.claims import Claim, all_still_ours
 from feedback_loop.notifications.service import cancel_to
+from feedback_loop.responses.anonymity import REFUSAL, kept_context, kept_time, new_id
 from feedback_loop.responses.models import Answer, AnswerVersion, Customer, Invitation, RawComment, RawReading, Sign
 from feedback_loop.responses.queries import customer_by_email
 from feedback_loop.responses.raw import RawTextUnreadable, seal, unseal
+from feedback_loop.responses.waiting import claim_answers, give_back, is_of_the_row, note_trouble, to_redact
 from feedback_loop.settings import Settings
 from feedback_loop.surveys.models import Survey
 
 log = logging.getLogger(__name__)
 
 REDACTION_LEASE = timedelta(minutes=2)
+OTHER_KEY = "It was stored under another SECRET_KEY. Give the worker that key; nothing is lost until then."
+# Made once: every answer runs these, and building them takes longer than running them.
+ADD_ANSWER, ADD_RAW_COMMENT = insert(Answer.__table__), insert(RawComment.__table__)  # type: ignore[arg-type]
 
 
 class Refused(ValueError):
@@ -95,7 +102,12 @@ def invite(
 
     Returns:
         The invitation, and the token of its link. The token is stored nowhere: show or send it now.
+
+    Raises:
+        Refused: The survey is anonymous.
     """
+    if survey.is_anonymous:
+        raise Refused(REFUSAL)
     token = tokens.draw()
     invitation = Invitation(
         survey=survey,
@@ -127,11 +139,15 @@ def record_answer(
     settings: Settings,
     sign: Sign = Sign.SENT,
     page_key: str | None = None,
+    survey_version: int | None = None,
     earlier: Answer | None = None,
-) -> Answer:
+    receipt_hash: str | None = None,
+    is_first: bool = False,
+) -> int:
     """Record an answer that counts; where the invitation or the page has one already, change it and keep the old one.
 
-    The comment is sealed until the worker has redacted it. No row of `answers` ever holds the raw text.
+    The comment is sealed until the worker has redacted it. No row of `answers` ever holds the raw text. Of an answer to
+    an anonymous survey only the day is kept, and nothing about who gave it.
 
     Args:
         score: On the survey's scale, or None.
@@ -145,43 +161,102 @@ def record_answer(
         settings: For the key and the lifetime of raw text.
         sign: What makes it count.
         page_key: Hash of the identifier of the open page it came from.
+        survey_version: Whose texts the customer had before them; None where that is not known.
         earlier: The answer to change instead, read anew and locked, if it is known otherwise than by an invitation.
+        receipt_hash: Of an anonymous survey, hash of the receipt that is shown to whoever gives it.
+        is_first: The caller has looked: the invitation or the page has no answer yet.
+
+    Returns:
+        The id of the answer.
+
+    Raises:
+        SentTwice: The same page was sent at the same moment, and the other was first. Roll back.
     """
     comment = clean_text(comment).strip()
-    said: dict[str, Any] = {
+    answered_at, now = kept_time(survey, answered_at), kept_time(survey, now)
+    if survey.is_anonymous:
+        customer = invitation = external_id = None
+    said = what_is_said(score, comment, sign, survey_version, answered_at, now)
+    answer = earlier if is_first else earlier or earlier_answer(session, invitation, page_key)
+    if invitation is not None:
+        cancel_to(session, invitation.recipient, "Answered before this was sent.")
+    if answer is None:
+        session.flush()
+        fresh = where_from(survey, page_key, context, receipt_hash, now) | {
+            "customer_id": customer.id if customer else None,
+            "invitation_id": invitation.id if invitation else None,
+            "external_id": external_id,
+        }
+        answer_id = add_answer(session, fresh | said)
+    else:
+        change(session, answer, said, now, settings)
+        if invitation is None and earlier is None and customer is not None:  # the address was added, or corrected
+            answer.customer_id = customer.id
+        answer.receipt_hash = answer.receipt_hash or receipt_hash
+        session.flush()
+        answer_id = answer.id
+    if comment:
+        session.connection().execute(ADD_RAW_COMMENT, {"answer_id": answer_id, **sealed_words(comment, now, settings)})
+    return answer_id
+
+
+def first_answer(
+    survey: Survey,
+    *,
+    score: int | None,
+    comment: str,
+    context: dict[str, Any],
+    now: datetime,
+    settings: Settings,
+    sign: Sign,
+    page_key: str,
+    survey_version: int | None,
+    receipt_hash: str | None,
+) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """The rows of an answer that an open page brought first, of somebody we do not know; see `record_answer`.
+
+    Returns:
+        The answer, and what is to be redacted of it, which lacks the answer's id; None without words.
+    """
+    comment, now = clean_text(comment).strip(), kept_time(survey, now)
+    answer = where_from(survey, page_key, context, receipt_hash, now)
+    answer |= what_is_said(score, comment, sign, survey_version, now, now)
+    return answer, sealed_words(comment, now, settings) if comment else None
+
+
+def where_from(
+    survey: Survey, page_key: str | None, context: dict[str, Any], receipt_hash: str | None, now: datetime
+) -> dict[str, Any]:
+    """What the row of a new answer holds of where it came from."""
+    return new_id(survey) | {
+        "survey_id": survey.id,
+        "page_key": page_key,
+        "context": kept_context(survey, context),
+        "received_at": now,
+        "receipt_hash": receipt_hash,
+    }
+
+
+def what_is_said(
+    score: int | None, comment: str, sign: Sign, survey_version: int | None, answered_at: datetime, now: datetime
+) -> dict[str, Any]:
+    """What the row of an answer holds of what was said; never the words as they were typed."""
+    return {
         "score": score,
         "answered_at": answered_at,
         "sign": sign,
+        "survey_version": survey_version,
         "comment": None if comment else "",
         "redactions": [],
         "redacted_at": None if comment else now,
         "analysed_at": None,
     }
-    answer = earlier or earlier_answer(session, invitation, page_key)
-    if invitation is not None:
-        cancel_to(session, invitation.recipient, "Answered before this was sent.")
-    if answer is None:
-        fresh = Answer(
-            survey_id=survey.id,
-            customer_id=customer.id if customer else None,
-            invitation_id=invitation.id if invitation else None,
-            page_key=page_key,
-            external_id=external_id,
-            context=context,
-            received_at=now,
-            **said,
-        )
-        answer = add_answer(session, fresh)
-    else:
-        change(session, answer, said, now, settings)
-        if invitation is None and earlier is None and customer is not None:  # the address was added, or corrected
-            answer.customer_id = customer.id
-    session.flush()
-    if comment:
-        expires_at = now + timedelta(days=max(1, settings.raw_text_days))
-        session.add(RawComment(answer_id=answer.id, sealed=seal(comment, settings.secret_key), expires_at=expires_at))
-        session.flush()
-    return answer
+
+
+def sealed_words(comment: str, now: datetime, settings: Settings) -> dict[str, Any]:
+    """What is kept of a comment as it was typed, until the worker has redacted it and its time is over."""
+    expires_at = now + timedelta(days=max(1, settings.raw_text_days))
+    return {"sealed": seal(comment, settings.secret_key, now), "expires_at": expires_at}
 
 
 def earlier_answer(session: Session, invitation: Invitation | None, page_key: str | None) -> Answer | None:
@@ -198,21 +273,27 @@ def earlier_answer(session: Session, invitation: Invitation | None, page_key: st
     return session.scalar(found)
 
 
-def add_answer(session: Session, answer: Answer) -> Answer:
+def add_answer(session: Session, values: dict[str, Any]) -> int:
     """Add an answer.
 
+    Args:
+        values: By name of the column.
+
+    Returns:
+        Its id.
+
     Raises:
-        SentTwice: The same page was sent at the same moment, and the other was first.
+        SentTwice: The same page was sent at the same moment, and the other was first. Roll back.
     """
-    if answer.page_key is None:
-        session.add(answer)
-        return answer
     try:
-        with session.begin_nested():
-            session.add(answer)
+        inserted = session.connection().execute(ADD_ANSWER, values).inserted_primary_key
     except IntegrityError:
+        if values["page_key"] is None:
+            raise
         raise SentTwice("This page was sent twice at once.") from None
-    return answer
+    assert inserted is not None
+    ring(session, "understand")
+    return int(inserted[0])
 
 
 def change(session: Session, answer: Answer, said: dict[str, Any], now: datetime, settings: Settings) -> None:
@@ -244,6 +325,8 @@ def change(session: Session, answer: Answer, said: dict[str, Any], now: datetime
     # A worker busy with the old comment finds the fence changed and writes nothing.
     answer.fence += 1
     answer.claimed_until = None
+    answer.attempts, answer.set_aside_at, answer.trouble = 0, None, ""
+    ring(session, "understand")
 
 
 def redact_pending(sessions: Sessions, settings: Settings, now: datetime, limit: int = 500) -> int:
@@ -253,7 +336,7 @@ def redact_pending(sessions: Sessions, settings: Settings, now: datetime, limit:
         How many were redacted; 0 means none is waiting.
     """
     with sessions.begin() as session:
-        claims = claim(session, Answer, [Answer.redacted_at.is_(None)], [Answer.id], limit, now, REDACTION_LEASE)
+        claims = claim_answers(session, to_redact(), limit, now, REDACTION_LEASE)
         if not claims:
             return 0
         # By hand, not by relationship: the raw text is fetched only where it is needed.
@@ -261,16 +344,29 @@ def redact_pending(sessions: Sessions, settings: Settings, now: datetime, limit:
             row.answer_id: row
             for row in session.scalars(select(RawComment).where(RawComment.answer_id.in_([c.id for c in claims])))
         }
+        anonymous = set(
+            session.scalars(
+                select(Answer.id).join(Survey).where(Answer.id.in_([c.id for c in claims]), Survey.is_anonymous)
+            )
+        )
     done: list[tuple[Claim, Redaction]] = []
+    unreadable: list[Claim] = []
     for each in claims:
         raw = sealed.get(each.id)
         try:
             text = unseal(raw.sealed, settings.secret_key) if raw else ""
-        except RawTextUnreadable as error:
-            # Left waiting: with the right key it is read after all.
-            log.error("Answer %d: %s", each.id, error)
-            continue
-        done.append((each, redact(text, settings.phone_region or None)))
+            done.append((each, redact(text, settings.phone_region or None)))
+        except RawTextUnreadable:
+            unreadable.append(each)
+        except Exception as error:
+            if not is_of_the_row(error):
+                raise
+            log.exception("Answer %d could not be redacted.", each.id)
+            note_trouble(sessions, each, "Blanking out personal details of", error)
+    if unreadable:
+        # Left waiting, and without blame: with the right key they are read after all.
+        log.error("%d answers cannot be redacted: %s", len(unreadable), OTHER_KEY)
+        give_back(sessions, unreadable, OTHER_KEY, now + REDACTION_LEASE)
     with sessions.begin() as session:
         ours = all_still_ours(session, Answer, claims)
         values = [
@@ -278,8 +374,10 @@ def redact_pending(sessions: Sessions, settings: Settings, now: datetime, limit:
                 "id": each.id,
                 "comment": redaction.text,
                 "redactions": [found.kind for found in redaction.found],
-                "redacted_at": now,
+                "redacted_at": day_of(now) if each.id in anonymous else now,
                 "claimed_until": None,
+                "attempts": 0,
+                "trouble": "",
             }
             for each, redaction in done
             if each.id in ours
@@ -340,6 +438,12 @@ def read_raw(session: Session, answer: Answer, by: User, why: str, now: datetime
     session.add(RawReading(answer_id=answer.id, by_id=by.id, at=now, why=why))
     session.flush()
     return text
+
+
+def expired(session: Session, at: datetime, most: int) -> int:
+    """How many raw texts are kept whose time was over at some moment; at most so many are counted."""
+    rows = select(RawComment.answer_id).where(RawComment.expires_at < at).limit(most)
+    return session.scalar(select(func.count()).select_from(rows.subquery())) or 0
 
 
 def destroy_expired(session: Session, now: datetime) -> int:

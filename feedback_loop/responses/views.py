@@ -4,10 +4,15 @@ from a program is kept apart."""
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime
+from typing import Any, cast
+from zoneinfo import ZoneInfo
 
-from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from flask import Blueprint, abort, current_app, flash, redirect, render_template, request, url_for
+from flask.sansio.blueprints import BlueprintSetupState
 from flask_babel import gettext
+from limits import RateLimitItem
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
 
@@ -17,17 +22,28 @@ from feedback_loop.accounts.models import Role
 from feedback_loop.accounts.queries import raw_right_changes
 from feedback_loop.clock import utc_now
 from feedback_loop.db import clean_text
-from feedback_loop.responses import queries, receiving, service
+from feedback_loop.notifications.queries import suppressed
+from feedback_loop.responses import guards, pressure, queries, receipts, receiving, service
 from feedback_loop.responses.confirming import Judgement, Standing
 from feedback_loop.responses.forms import AnswerForm, OriginalForm
-from feedback_loop.responses.models import Answer, Invitation, Sign
+from feedback_loop.responses.models import Answer, Guard, Invitation, Sign
+from feedback_loop.responses.queries import OpenPage
 from feedback_loop.responses.raw import RawTextUnreadable
-from feedback_loop.surveys.models import Survey, SurveyState
+from feedback_loop.responses.tagging import named
+from feedback_loop.responses.thanking import Said, read_by, thanks_for
+from feedback_loop.responses.together import Changed, Together
+from feedback_loop.surveys.availability import NOT_PUBLIC_YET, Availability
+from feedback_loop.surveys.models import Survey
+from feedback_loop.surveys.queries import questions_of
 from feedback_loop.surveys.scales import SCALES
+from feedback_loop.surveys.views import spoken
+from feedback_loop.tokens import hashed
+from feedback_loop.web import limits, proofs
 from feedback_loop.web.database import session, sessions, settings
 from feedback_loop.web.forms import StaffForm
 from feedback_loop.web.language import chosen, language, speak
 from feedback_loop.web.navigation import page_number
+from feedback_loop.web.proofs import Proof
 from feedback_loop.web.security import allow, keep_private
 
 bp = Blueprint("responses", __name__)
@@ -35,12 +51,18 @@ bp.after_request(keep_private)
 
 Page = str | Response | tuple[str, int] | dict[str, bool]
 
+TOGETHER = "feedback_loop.together"
 CONTEXT_PREFIX = "c_"
 MOST_CONTEXT = 10
 LONGEST_NAME = 40
 LONGEST_VALUE = 200
 RIGHTS_SHOWN = 50
-EMBEDDED = ("embedded_survey", "embedded_survey_thanks")
+SET_GUARD = {
+    Guard.OFF: "The open link asks for no proof of work, whatever comes.",
+    Guard.AUTOMATIC: "The open link asks for a proof of work while it is under attack.",
+    Guard.ON: "The open link asks everybody for a proof of work, until you change this.",
+}
+EMBEDDED = ("embedded_survey", "embedded_survey_thanks", "embedded_survey_kept")
 
 
 @bp.route("/s/<slug>", methods=["GET", "POST"])
@@ -48,15 +70,77 @@ EMBEDDED = ("embedded_survey", "embedded_survey_thanks")
 @public
 def survey(slug: str) -> Page:
     """The page of a survey that anybody may answer; alone, or in a frame on a page of the company."""
-    survey = survey_or_404(slug)
-    if survey.state == SurveyState.CLOSED:
-        return closed(survey)
-    context = given_context(request.form if request.method == "POST" else request.args)
+    try:
+        return answered_openly(slug, remembered=request.method == "POST")
+    except Changed:  # within the last second
+        return answered_openly(slug, remembered=False)
+
+
+def answered_openly(slug: str, remembered: bool) -> Page:
+    """The same, once.
+
+    Raises:
+        Changed: What was remembered of the survey is not so any more; nothing is taken in.
+    """
+    known = open_page_or_404(slug, remembered)
+    survey = known.survey
     form = answer_form(survey, f"answer:{survey.slug}", {"score": asked_score(survey)})
-    if request.method == "POST" and form.validate() and counts(form, survey, None, context):
-        return redirect(url_for(here(".survey_thanks"), slug=survey.slug), 303)
+    standing = queries.availability_of(session(), survey, utc_now())
+    if standing == Availability.FULL and form.shown and queries.page_was_answered(session(), form.shown.key):
+        standing = Availability.OPEN  # a movement on this page counted as the last answer; its words belong to it
+    if standing != Availability.OPEN:
+        return closed(survey, standing)
+    context = given_context(request.form if request.method == "POST" else request.args)
+    if survey.is_anonymous:
+        del form.email
+    asks_proof, over = guards.asks_proof(survey, known.pressure(utc_now())), None
+    if request.method == "POST":
+        over = sent_openly(form, survey, context, asks_proof, known if remembered else None)
+        if over is None and not form.errors:
+            return followed(form, survey)
+    if asks_proof:
+        form.challenge = proofs.challenge(form.page_key)
     signs = url_for(".survey_sign", slug=survey.slug) if survey.takes_gestures and not is_embedded() else ""
-    return page(form, action=url_for(here(".survey"), slug=survey.slug), context=context, signs=signs)
+    shown = page(form, action=url_for(here(".survey"), slug=survey.slug), context=context, signs=signs)
+    return shown if over is None else guards.too_many(shown, over, limits.here(), survey.slug)
+
+
+def followed(form: AnswerForm, survey: Survey) -> Page:
+    """What whoever answered an open link reads next."""
+    told = said(form)
+    if form.doubt and survey.is_anonymous:
+        return render_template("responses/kept.html", survey=survey, **receipt_shown(receipt_of(form)))
+    if form.doubt:
+        return redirect(url_for(here(".survey_kept"), slug=survey.slug), 303)
+    if survey.is_anonymous:
+        # Shown at once: a page of its own would need the receipt in its address, and so in the logs of servers.
+        return thanks(survey, told, utc_now(), receipt=receipt_of(form))
+    where: dict[str, Any] = {"slug": survey.slug, **told.hints}
+    return redirect(url_for(here(".survey_thanks"), **where), 303)
+
+
+def sent_openly(
+    form: AnswerForm, survey: Survey, context: dict[str, Any], asks_proof: bool, known: OpenPage | None
+) -> RateLimitItem | None:
+    """Take in what came by an open link; what hinders it stands on the form. Returns the limit that is used up."""
+    who = (limits.here(), survey.slug)
+    if limits.is_over(limits.ABUSE, *who):
+        guards.refuse(form)
+        guards.note(survey, taken=False)
+        return limits.ABUSE
+    if not form.validate():
+        if guards.is_abuse(form):
+            guards.note(survey, taken=False)
+        return None
+    proof = guards.prove(form) if asks_proof else Proof.GOOD
+    if proof == Proof.MISSING and not limits.count(limits.UNPROVEN, *who):
+        guards.refuse(form)
+        return limits.UNPROVEN
+    if proof in (Proof.GOOD, Proof.MISSING):
+        guards.note(survey, taken=counts(form, survey, None, context, known))
+    elif proof == Proof.FALSE:
+        guards.note(survey, taken=False)
+    return None
 
 
 @bp.route("/s/<slug>/thanks")
@@ -64,7 +148,15 @@ def survey(slug: str) -> Page:
 @public
 def survey_thanks(slug: str) -> Page:
     """Thanks, and what happens next."""
-    return render_template("responses/thanks.html", survey=survey_or_404(slug), token="", name="")
+    return thanks(open_page_or_404(slug).survey, Said.from_hints(request.args), utc_now())
+
+
+@bp.route("/s/<slug>/kept")
+@bp.route("/s/<slug>/embed/kept", endpoint=EMBEDDED[2])
+@public
+def survey_kept(slug: str) -> Page:
+    """Thanks for an answer that somebody looks at before it counts."""
+    return render_template("responses/kept.html", survey=open_page_or_404(slug).survey)
 
 
 @bp.route("/i/<token>", methods=["GET", "POST"])
@@ -76,17 +168,24 @@ def invitation(token: str) -> Page:
         return render_template("responses/unknown.html"), 404
     speak_to(invitation)
     survey, now = invitation.survey, utc_now()
-    if survey.state == SurveyState.CLOSED:
-        return closed(survey)
+    earlier = queries.answer_to(session(), invitation)
+    if (standing := standing_for(survey, earlier)) != Availability.OPEN:
+        return closed(survey, standing)
     if invitation.expires_at is not None and invitation.expires_at <= now:
         return render_template("responses/expired.html", invitation=invitation), 410
-    earlier = queries.answer_to(session(), invitation)
     form = answer_form(survey, f"invitation:{invitation.token_hash}", earlier_values(survey, earlier))
     del form.email  # we know the address
     context = given_context(request.form if request.method == "POST" else request.args)
-    if request.method == "POST" and form.validate() and counts(form, survey, invitation, context | invitation.context):
-        return redirect(url_for(".invitation_thanks", token=token), 303)
-    return page(
+    over = request.method == "POST" and limits.is_over(limits.LINK, invitation.token_hash)
+    if over:
+        guards.refuse(form)
+    elif request.method == "POST":
+        sent = form.validate() and counts(form, survey, invitation, context | invitation.context)
+        if sent or guards.is_abuse(form):
+            limits.count(limits.LINK, invitation.token_hash)
+        if sent:
+            return redirect(url_for(".invitation_thanks", token=token), 303)
+    shown = page(
         form,
         action=url_for(".invitation", token=token),
         signs=url_for(".invitation_sign", token=token),
@@ -94,6 +193,7 @@ def invitation(token: str) -> Page:
         invitation=invitation,
         earlier=earlier,
     )
+    return guards.too_many(shown, limits.LINK, invitation.token_hash) if over else shown
 
 
 @bp.route("/i/<token>/thanks")
@@ -104,21 +204,26 @@ def invitation_thanks(token: str) -> Page:
     if invitation is None:
         return render_template("responses/unknown.html"), 404
     speak_to(invitation)
-    if queries.answer_to(session(), invitation) is None:
+    answer = queries.answer_to(session(), invitation)
+    if answer is None:
         return redirect(url_for(".invitation", token=token), 303)
-    return render_template(
-        "responses/thanks.html", survey=invitation.survey, token=token, name=invitation.customer.name
+    told = Said(
+        is_low=bool(SCALES[invitation.survey.scale].is_low(answer.score)),
+        has_words=answer.comment != "",  # nothing yet: there are some, and personal details are being blanked out
+        is_reachable=invitation.customer.email not in suppressed(session(), [invitation.customer.email]),
     )
+    return thanks(invitation.survey, told, answer.answered_at, token, invitation.customer.name)
 
 
 @bp.post("/s/<slug>/signs")
 @public
 def survey_sign(slug: str) -> Page:
     """A person moved on the page of a score link."""
-    survey = survey_or_404(slug)
-    if survey.state == SurveyState.CLOSED:
+    known = open_page_or_404(slug)
+    survey = known.survey
+    if queries.availability_of(session(), survey, utc_now()) != Availability.OPEN:
         abort(410)
-    return noticed(survey, None, f"answer:{survey.slug}", given_context(request.form))
+    return noticed(survey, None, f"answer:{survey.slug}", given_context(request.form), known)
 
 
 @bp.post("/i/<token>/signs")
@@ -128,7 +233,8 @@ def invitation_sign(token: str) -> Page:
     invitation = queries.invitation_by_token(session(), token) or abort(404)
     speak_to(invitation)
     expired = invitation.expires_at is not None and invitation.expires_at <= utc_now()
-    if expired or invitation.survey.state == SurveyState.CLOSED:
+    standing = standing_for(invitation.survey, queries.answer_to(session(), invitation))
+    if expired or standing != Availability.OPEN:
         abort(410)
     context = given_context(request.form) | invitation.context
     return noticed(invitation.survey, invitation, f"invitation:{invitation.token_hash}", context)
@@ -154,7 +260,10 @@ def unconfirmed(slug: str) -> Page:
     """Answers that do not count, and why."""
     survey = survey_or_404(slug)
     shown = receiving.unconfirmed(session(), survey, page_number(), settings())
-    return render_template("responses/unconfirmed.html", survey=survey, page=shown, scale=SCALES[survey.scale])
+    asked_with = questions_of(session(), survey, [each.row.survey_version for each in shown.rows])
+    return render_template(
+        "responses/unconfirmed.html", survey=survey, page=shown, scale=SCALES[survey.scale], asked_with=asked_with
+    )
 
 
 @bp.post("/surveys/<slug>/unconfirmed/<int:unconfirmed_id>")
@@ -179,13 +288,35 @@ def settle(slug: str, unconfirmed_id: int) -> Page:
     return redirect(url_for(".unconfirmed", slug=slug))
 
 
-@bp.route("/answers/<int:answer_id>/original", methods=["GET", "POST"])
+@bp.post("/surveys/<slug>/guard")
+@staff(Role.ADMIN)
+def set_guard(slug: str) -> Page:
+    """Say when the open link of a survey asks for a proof of work."""
+    survey, form, asked = survey_or_404(slug), StaffForm(), request.form.get("guard", "")
+    if not form.validate_on_submit() or asked not in list(Guard):
+        abort(400, "The page had been open for too long. Go back, reload it, and send the form again.")
+    pressure.set_guard(session(), survey, Guard(asked))
+    session().commit()
+    flash(SET_GUARD[Guard(asked)])
+    return redirect(url_for("reports.survey", slug=survey.slug))
+
+
+@bp.route("/answers/<int(signed=True):answer_id>/original", methods=["GET", "POST"])
 @staff(Role.VIEWER)
 def original(answer_id: int) -> Page:
     """Ask why, then show what the customer typed on the answer to this form only. Each reading is logged."""
     answer = queries.answer(session(), answer_id) or abort(404, "There is no such answer.")
     form, now = OriginalForm(), utc_now()
-    shown: dict[str, Any] = {"answer": answer, "form": form, "at": now, "until": None, "text": None, "problem": ""}
+    asked_with = questions_of(session(), answer.survey, [answer.survey_version]).get(answer.survey_version or 0, "")
+    shown: dict[str, Any] = {
+        "answer": answer,
+        "asked_with": asked_with,
+        "form": form,
+        "at": now,
+        "until": None,
+        "text": None,
+        "problem": "",
+    }
     try:
         shown["until"] = service.kept_raw(session(), answer, me(), now, settings()).expires_at
         if form.validate_on_submit():
@@ -212,10 +343,22 @@ def readings() -> Page:
     )
 
 
-def counts(form: AnswerForm, survey: Survey, invitation: Invitation | None, context: dict[str, Any]) -> bool:
+def receipt_of(form: AnswerForm) -> str:
+    """The receipt of whoever answers the page that a form was sent from."""
+    assert form.shown is not None  # the form's token has been checked
+    return receipts.token_of(settings().secret_key, form.shown.identifier)
+
+
+def counts(
+    form: AnswerForm,
+    survey: Survey,
+    invitation: Invitation | None,
+    context: dict[str, Any],
+    known: OpenPage | None = None,
+) -> bool:
     """Take in what was sent. Where it may come from a program, the form comes back and asks to press Send once more."""
-    judgement = taken_in(form, survey, invitation, context, Sign.SENT)
-    if judgement is None or judgement.standing == Standing.CONFIRMED:
+    judgement = taken_in(form, survey, invitation, context, Sign.SENT, known)
+    if judgement is None or judgement.standing == Standing.CONFIRMED or form.doubt:
         return True
     form.form_errors.append(
         gettext(
@@ -227,7 +370,12 @@ def counts(form: AnswerForm, survey: Survey, invitation: Invitation | None, cont
 
 
 def taken_in(
-    form: AnswerForm, survey: Survey, invitation: Invitation | None, context: dict[str, Any], sign: Sign
+    form: AnswerForm,
+    survey: Survey,
+    invitation: Invitation | None,
+    context: dict[str, Any],
+    sign: Sign,
+    known: OpenPage | None = None,
 ) -> Judgement | None:
     """Hand over what came from a page that we made."""
     assert form.shown is not None  # the form's token has been checked
@@ -238,11 +386,17 @@ def taken_in(
         email=(form.email.data or "") if form.email and sign == Sign.SENT else "",
         context=context,
         page_key=form.shown.key,
+        receipt_hash=hashed(receipt_of(form)) if survey.is_anonymous else None,
         page_made_at=form.shown.made_at,
+        survey_version=form.shown.version,
         is_prefetch=is_prefetch(),
         shown_language=language(),
         chosen_language=chosen() if invitation is not None else "",
+        tags=form.ticked if sign == Sign.SENT else (),
+        doubt=form.doubt,
     )
+    if known is not None and (taken := together().take(known, given, utc_now(), settings())):
+        return taken
     try:
         judgement = receiving.receive(session(), survey, invitation, given, utc_now(), settings())
     except service.SentTwice:
@@ -253,8 +407,58 @@ def taken_in(
     return judgement
 
 
-def noticed(survey: Survey, invitation: Invitation | None, purpose: str, context: dict[str, Any]) -> Page:
+def together() -> Together:
+    """Those whose answers come at this moment."""
+    return cast(Together, current_app.extensions[TOGETHER])
+
+
+@bp.record
+def prepare(state: BlueprintSetupState) -> None:
+    """Give an application its place where answers wait for each other."""
+    state.app.extensions[TOGETHER] = Together(state.app.extensions["feedback_loop"][1])
+
+
+def said(form: AnswerForm) -> Said:
+    """What the thanks page needs to know of an answer that was just sent."""
+    return Said(
+        is_low=bool(form.scale.is_low(form.chosen)),
+        has_words=bool(form.words),
+        is_reachable=bool(form.email and form.email.data),
+    )
+
+
+def thanks(
+    survey: Survey, told: Said, answered_at: datetime, token: str = "", name: str = "", receipt: str = ""
+) -> str:
+    """The thanks page: words by score, what happens next and by when, and the way back by invitation or receipt."""
+    return render_template(
+        "responses/thanks.html",
+        survey=survey,
+        told=told,
+        thanks=spoken(thanks_for(survey, told.is_low, language())),
+        read_by=read_by(survey, answered_at),
+        token=token,
+        name=name,
+        **receipt_shown(receipt),
+    )
+
+
+def receipt_shown(receipt: str) -> dict[str, str]:
+    """What a page needs to know that shows a receipt, or none."""
+    link = f"{settings().public_url}{url_for('status.receipt', token=receipt)}" if receipt else ""
+    return {"receipt": receipt, "receipt_link": link}
+
+
+def noticed(
+    survey: Survey,
+    invitation: Invitation | None,
+    purpose: str,
+    context: dict[str, Any],
+    known: OpenPage | None = None,
+) -> Page:
     """What the script of an answering page noticed; answers whether the score counts now."""
+    if not limits.count(limits.SIGNS, limits.here(), purpose):
+        abort(429)
     form = answer_form(survey, purpose, {})
     sign = Sign.GESTURE if request.form.get("sign") == Sign.GESTURE else Sign.OPENED
     try:
@@ -263,8 +467,9 @@ def noticed(survey: Survey, invitation: Invitation | None, purpose: str, context
         score = None
     if form.shown is None or score is None:
         abort(400)
-    if sign == Sign.OPENED and invitation is None:
-        return "", 204  # of an open link nothing is known by which looks could be told apart
+    # Of an open link nothing is known by which looks could be told apart; where it asks for a proof, Send brings it.
+    if known is not None and (sign == Sign.OPENED or guards.asks_proof(survey, known.pressure(utc_now()))):
+        return "", 204
     judgement = taken_in(form, survey, invitation, context, sign)
     return {"counts": judgement is not None and judgement.standing == Standing.CONFIRMED}
 
@@ -279,13 +484,22 @@ def is_prefetch() -> bool:
 
 
 def survey_or_404(slug: str) -> Survey:
-    """The survey of an address, however its letters were typed. Its embedded pages may stand where the survey says."""
-    survey = queries.survey_by_slug(session(), clean_text(slug).lower())
-    if survey is None:
-        abort(404)
+    """The survey of an address, however its letters were typed."""
+    return queries.survey_by_slug(session(), clean_text(slug).lower()) or abort(404)
+
+
+def open_page_or_404(slug: str, remembered: bool = False) -> OpenPage:
+    """What an open page needs to know of its survey. Its embedded pages may stand where the survey says."""
+    name = clean_text(slug).lower()
+    try:
+        found = together().page(name, remembered) or abort(404)
+    except (SQLAlchemyError, TimeoutError):
+        if is_embedded():  # the page that says so, and keeps what was typed, has to be seen
+            allow("frame-ancestors", together().last_origins(name))
+        raise
     if is_embedded():
-        allow("frame-ancestors", survey.embed_origins)
-    return survey
+        allow("frame-ancestors", found.survey.embed_origins)
+    return found
 
 
 def speak_to(invitation: Invitation) -> None:
@@ -310,12 +524,22 @@ def layout() -> dict[str, Any]:
     return {"embedded": embedded, "layout": "layouts/embedded.html" if embedded else "layouts/public.html"}
 
 
-def closed(survey: Survey) -> tuple[str, int]:
-    """The page of a survey that takes no more answers."""
-    return render_template("responses/closed.html", survey=survey), 410
+def standing_for(survey: Survey, earlier: Answer | None) -> Availability:
+    """Whether a survey takes the answer of an invited customer: where it is full, it takes a change of one it has."""
+    standing = queries.availability_of(session(), survey, utc_now())
+    return Availability.OPEN if standing == Availability.FULL and earlier is not None else standing
 
 
-def answer_form(survey: Survey, purpose: str, shown_first: dict[str, str]) -> AnswerForm:
+def closed(survey: Survey, standing: Availability) -> tuple[str, int]:
+    """The page of a survey that takes no answers, with the reason: nothing is there yet, or it is gone."""
+    opens_at = survey.opens_at
+    if opens_at is not None:  # the day by the clock that whoever entered it had in mind
+        opens_at = opens_at.astimezone(ZoneInfo(settings().default_time_zone))
+    page = render_template("responses/closed.html", survey=survey, standing=standing.value, opens_at=opens_at)
+    return page, 404 if standing in NOT_PUBLIC_YET else 410
+
+
+def answer_form(survey: Survey, purpose: str, shown_first: dict[str, Any]) -> AnswerForm:
     """The form as sent, or as shown for the first time."""
     posted = request.method == "POST"
     return AnswerForm(
@@ -362,12 +586,13 @@ def asked_score(survey: Survey) -> str:
         return ""
 
 
-def earlier_values(survey: Survey, earlier: Answer | None) -> dict[str, str]:
-    """What an invited customer finds filled in: the link's score, else the earlier one, and the redacted comment."""
-    values = {"score": asked_score(survey)}
+def earlier_values(survey: Survey, earlier: Answer | None) -> dict[str, Any]:
+    """What an invited customer finds filled in: score, redacted comment and tags."""
+    values: dict[str, Any] = {"score": asked_score(survey)}
     if earlier is not None:
         values["score"] = values["score"] or SCALES[survey.scale].write(earlier.score)
         values["comment"] = earlier.comment or ""
+        values["tag"] = named(earlier.context)
     return values
 
 
@@ -377,7 +602,8 @@ def given_context(values: MultiDict[str, Any]) -> dict[str, str]:
     Names that are too long, and all after the tenth, are left out; values that are too long are cut.
     """
     context: dict[str, str] = {}
-    for key, value in values.items():
+    for sent, value in values.items():
+        key = sent or ""  # a part of a multipart form can come without a name
         name = clean_text(key.removeprefix(CONTEXT_PREFIX)).strip()
         text = clean_text(value).strip()[:LONGEST_VALUE]
         if key.startswith(CONTEXT_PREFIX) and 0 < len(name) <= LONGEST_NAME and text and len(context) < MOST_CONTEXT:

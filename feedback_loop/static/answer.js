@@ -13,7 +13,7 @@
   function say(sign) {
     var values = new URLSearchParams();
     new FormData(form).forEach(function (value, name) {
-      if (typeof value === "string" && name !== "comment" && name !== "email") values.append(name, value);
+      if (typeof value === "string" && !["comment", "email", "tag"].includes(name)) values.append(name, value);
     });
     values.set("sign", sign);
     return fetch(form.dataset.signs, { method: "POST", body: values, credentials: "omit", keepalive: true });

@@ -9,7 +9,21 @@ const allowed = () => localStorage.getItem(STORE) !== "off";
 let went = 0;
 
 function isTyping(target) {
+  if (["checkbox", "radio"].includes(target.type)) return false;
   return target.isContentEditable || ["INPUT", "TEXTAREA", "SELECT"].includes(target.tagName);
+}
+
+// A page says with `data-press` which key stands for what: a link or button is pressed, a field gets the focus, and so
+// does a button whose effect one should read first (`data-press-focuses`).
+function pressOne(key) {
+  const found = [...document.querySelectorAll(`[data-press~="${CSS.escape(key)}"]`)];
+  const target = found.find((each) => each.getClientRects().length);
+  if (!target) return false;
+  const isField = target.matches("select, textarea, input:not([type=checkbox], [type=radio])");
+  const focuses = isField || "pressFocuses" in target.dataset;
+  if (focuses || target.tagName === "SUMMARY") target.focus(); // from what opens one goes on by Tab
+  if (!focuses) target.click();
+  return true;
 }
 
 function step(by) {
@@ -30,7 +44,8 @@ function pressed(event) {
     if (place) place.click();
     return;
   }
-  if (key === "g") went = Date.now();
+  if (pressOne(key)) event.preventDefault(); // the key must not be typed into the field that now has the focus
+  else if (key === "g") went = Date.now();
   else if (key === "j") step(1);
   else if (key === "k") step(-1);
   else if (key === "?") dialog.showModal();
@@ -46,7 +61,12 @@ if (dialog) {
   const box = document.getElementById("keys-on");
   const hint = document.querySelector(".keys-hint");
   box.checked = allowed();
-  box.addEventListener("change", () => localStorage.setItem(STORE, box.checked ? "on" : "off"));
+  const showKeys = () => document.documentElement.classList.toggle("with-keys", allowed());
+  box.addEventListener("change", () => {
+    localStorage.setItem(STORE, box.checked ? "on" : "off");
+    showKeys();
+  });
+  showKeys();
   hint.hidden = false;
   const button = document.createElement("button");
   button.className = "quiet";
@@ -71,6 +91,30 @@ function ticking() {
   all.hidden = every.length < 2;
   all.textContent = every.every((box) => box.checked) ? "Untick all" : "Tick all";
 }
+
+// Where one decides entry by entry, what is ticked outlives the way to the next page, until it is sent.
+const keeps = document.querySelector("form[data-keeps-ticks]");
+const TICKS = `ticks:${location.pathname}`;
+if (keeps) {
+  const kept = new Set(JSON.parse(sessionStorage.getItem(TICKS) || "[]"));
+  for (const box of boxes()) box.checked = kept.has(box.value);
+  document.addEventListener("change", () => {
+    const gone = new Set(boxes().map((box) => box.value));
+    const elsewhere = [...kept].filter((value) => !gone.has(value));
+    const here = boxes().filter((box) => box.checked).map((box) => box.value);
+    sessionStorage.setItem(TICKS, JSON.stringify([...elsewhere, ...here]));
+  });
+  keeps.addEventListener("submit", () => sessionStorage.removeItem(TICKS));
+}
+
+// A choice is confirmed by Enter, which browsers leave to fields that one types into.
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || event.target.tagName !== "SELECT") return;
+  const form = event.target.closest("form[data-enter]");
+  if (!form) return;
+  event.preventDefault();
+  form.requestSubmit();
+});
 
 document.addEventListener("change", ticking);
 document.addEventListener("toggle", ticking, true);

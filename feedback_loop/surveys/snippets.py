@@ -71,7 +71,7 @@ def score_links(survey: Survey, public_url: str, ticket: str) -> list[ScoreLink]
     return [
         ScoreLink(
             f"{address}?score={choice.written}&c_ticket={ticket}",
-            choice.label,
+            f"{choice.emoji} {choice.label}".strip(),
             f"{choice.label} ({meaning[choice]})" if choice in meaning else choice.label,
         )
         for choice in scale.shown

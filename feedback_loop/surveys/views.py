@@ -10,14 +10,18 @@ from flask import Blueprint, abort, flash, redirect, render_template, request, u
 from flask_babel import gettext
 from werkzeug.wrappers import Response
 
-from feedback_loop.accounts.access import staff
+from feedback_loop.accounts.access import public, staff
 from feedback_loop.accounts.models import Role
 from feedback_loop.clock import utc_now
 from feedback_loop.surveys import queries, service, snippets
+from feedback_loop.surveys.availability import REASONS, availability
 from feedback_loop.surveys.forms import OriginsForm, SurveyForm
 from feedback_loop.surveys.models import ScaleName, Survey, SurveyState
-from feedback_loop.surveys.scales import SCALES
+from feedback_loop.surveys.scales import SCALES, USUAL
+from feedback_loop.surveys.theme import check_accent, stylesheet
+from feedback_loop.surveys.wording import tags_in, text_in
 from feedback_loop.web.database import session, settings
+from feedback_loop.web.language import language
 from feedback_loop.web.security import allow
 
 bp = Blueprint("surveys", __name__)
@@ -25,10 +29,49 @@ bp = Blueprint("surveys", __name__)
 Reply = str | tuple[str, int] | Response
 
 
-@bp.app_template_filter("usual")
-def in_the_readers_language(text: str) -> str:
-    """A text of a survey that is still the usual one, in the reader's language; what an admin wrote stays as it is."""
-    return gettext(text) if text in service.USUAL else text
+def spoken(text: str) -> str:
+    """A text of a survey as its reader reads it: usual ones are ours to translate, others stay as they are written."""
+    return gettext(text) if text in USUAL else text
+
+
+@bp.app_template_filter("worded")
+def in_the_readers_language(survey: Survey, name: str) -> str:
+    """One of the texts of a survey for its reader."""
+    return spoken(text_in(survey, name, language()))
+
+
+@bp.app_template_filter("tag_words")
+def tags_in_the_readers_language(survey: Survey) -> list[tuple[str, str]]:
+    """The tags of a survey: each as it is stored, and as its reader reads it."""
+    return tags_in(survey, language())
+
+
+@bp.get("/s/<slug>/theme.css")
+@public
+def theme(slug: str) -> Reply:
+    """The colours of a survey's pages. They follow from the colour in the address alone, so browsers may keep them."""
+    try:
+        accent = check_accent(f"#{request.args.get('v', '')}")
+    except ValueError:
+        abort(404)
+    return kept(Response(stylesheet(accent), mimetype="text/css"))
+
+
+@bp.get("/s/<slug>/logo/<digest>")
+@public
+def logo(slug: str, digest: str) -> Reply:
+    """The logo of a survey's pages."""
+    survey = survey_or_404(slug)
+    found = queries.logo(session(), survey)
+    if found is None or survey.logo_digest != digest:
+        abort(404)
+    return kept(Response(found.data, mimetype=found.media_type))
+
+
+def kept(response: Response) -> Response:
+    """Let the reader's browser keep what its address names by its content."""
+    response.headers["Cache-Control"] = "private, max-age=31536000, immutable"
+    return response
 
 
 @bp.route("/surveys/new", methods=["GET", "POST"])
@@ -48,13 +91,15 @@ def new() -> Reply:
                 prompt_low=form.prompt_low.data or "",
                 prompt_high=form.prompt_high.data or "",
                 thanks=form.thanks.data or "",
+                is_anonymous=form.is_anonymous.data,
+                is_published=False,
             )
         except ValueError as error:
             form.slug.errors = [str(error)]
         else:
             session().commit()
-            flash(f"Survey {survey.name} is open. Try its link yourself before customers do.")
-            return redirect(url_for("reports.survey", slug=survey.slug))
+            flash(f"{survey.name} is a draft. Look at it as customers will; nobody can answer before you publish it.")
+            return redirect(url_for("editor.edit", slug=survey.slug))
     return render_template("surveys/new.html", form=form), 400 if form.is_submitted() else 200
 
 
@@ -66,6 +111,18 @@ def set_state(slug: str) -> Reply:
     survey.state = SurveyState.OPEN if request.form.get("state") == "open" else SurveyState.CLOSED
     session().commit()
     flash(f"{survey.name} takes {'answers again' if survey.state == SurveyState.OPEN else 'no more answers'}.")
+    return redirect(url_for("reports.survey", slug=survey.slug))
+
+
+@bp.post("/surveys/<slug>/archive")
+@staff(Role.ADMIN)
+def set_archived(slug: str) -> Reply:
+    """Put a survey away, or bring it back."""
+    survey = survey_or_404(slug)
+    is_put_away = request.form.get("archived") == "yes"
+    service.archive(session(), survey, utc_now() if is_put_away else None)
+    session().commit()
+    flash(f"{survey.name} is {'archived; its answers stay' if is_put_away else 'back'}.")
     return redirect(url_for("reports.survey", slug=survey.slug))
 
 
@@ -136,6 +193,9 @@ def share_page(survey: Survey, form: OriginsForm, status: int = 200) -> Reply:
         "surveys/share.html",
         survey=survey,
         form=form,
+        # Whether it is full, only the steps after this one know; a link to it says so.
+        standing=(standing := availability(survey, utc_now())).value,
+        obstacle=REASONS.get(standing, ""),
         link=snippets.link(survey, base),
         desks=snippets.HELP_DESKS,
         modes=[(mode, title, snippets.widget(survey, base, mode)) for mode, title in snippets.MODES.items()],

@@ -8,11 +8,12 @@ from flask import Flask, Response, render_template, request
 from flask_babel import gettext
 from flask_wtf.csrf import CSRFError
 from jinja2 import TemplateNotFound
-from sqlalchemy.exc import DataError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError
 from werkzeug.exceptions import HTTPException
 
 from feedback_loop.languages import to_translate as _
-from feedback_loop.web import problems
+from feedback_loop.logs import named
+from feedback_loop.web import keeping, problems
 
 log = logging.getLogger(__name__)
 
@@ -24,9 +25,14 @@ MESSAGES = {
     405: _("This address cannot be used in this way."),
     410: _("This is over."),
     413: _("What was sent is too large."),
+    429: _("Too much came from your network in a short time. Please wait a minute and try again."),
     500: _("Something went wrong on our side. It has been written down; please try again in a minute."),
     503: _("The site is very busy just now. Nothing was saved; please try again in a minute."),
 }
+TO_REPEAT = _(
+    "Nothing can be stored just now, so your text was not saved. It is not lost either: please press “Send it again” "
+    "in a minute."
+)
 
 
 def page(code: int, message: str) -> tuple[str, int] | Response:
@@ -41,9 +47,18 @@ def page(code: int, message: str) -> tuple[str, int] | Response:
         return render_template("errors/500.html", message=message, code=code), code
 
 
+def unavailable() -> Response:
+    """Where the database or the disk fails: nothing is saved, and what was typed can be sent again."""
+    if problems.is_for_program():
+        headers = {"Retry-After": str(keeping.RETRY_AFTER)}
+        return problems.answer(problems.Problem(503, problems.MESSAGES[503], headers=headers))
+    return keeping.page(gettext(TO_REPEAT if keeping.typed() else MESSAGES[503]))
+
+
 def init_app(app: Flask) -> None:
     """Answer every error with a page."""
 
+    keeping.init_app(app)
     app.register_error_handler(problems.Problem, problems.answer)
 
     @app.errorhandler(HTTPException)
@@ -56,19 +71,20 @@ def init_app(app: Flask) -> None:
     def stale_form(_error: CSRFError) -> tuple[str, int] | Response:
         return page(400, "The page had been open for too long. Go back, reload it, and send the form again.")
 
-    @app.errorhandler(OperationalError)
-    def database_error(error: OperationalError) -> tuple[str, int] | Response:
-        log.error("The database did not answer %s %s: %s", request.method, request.url_rule, error)
-        return page(503, MESSAGES[503])
-
     @app.errorhandler(OverflowError)
     @app.errorhandler(DataError)
     def beyond_numbers(_error: Exception) -> tuple[str, int] | Response:
         # A number in the address that no row can have.
         return page(404, MESSAGES[404])
 
+    @app.errorhandler(DBAPIError)
     @app.errorhandler(Exception)
     def unexpected(error: Exception) -> tuple[str, int] | Response:
+        if keeping.is_fault(error):
+            log.error("Nothing could be stored or read at %s %s: %s", request.method, request.url_rule, named(error))
+            return unavailable()
         # Not the path: in a customer's link it is the secret.
         log.exception("Unexpected error at %s %s", request.method, request.url_rule)
+        if keeping.typed() and not problems.is_for_program():
+            return keeping.page(gettext(MESSAGES[500]), 500)
         return page(500, MESSAGES[500])

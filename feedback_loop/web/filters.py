@@ -56,7 +56,14 @@ def plural(count: int, one: str, many: str) -> str:
     return f"{count:,} {one if count == 1 else many}"
 
 
+def listed(value: object) -> object:
+    """`Delivery, Price` for a list of texts; anything else as it is."""
+    return ", ".join(str(each) for each in value) if isinstance(value, list) else value
+
+
 def init_app(app: Flask) -> None:
     """Make the filters known to templates."""
-    app.jinja_env.filters.update(date=as_date, moment=as_moment, ago=ago, number=number, percent=percent, plural=plural)
+    app.jinja_env.filters.update(
+        date=as_date, moment=as_moment, ago=ago, number=number, percent=percent, plural=plural, listed=listed
+    )
     app.jinja_env.globals["now"] = utc_now

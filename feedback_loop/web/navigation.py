@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from flask import request, url_for
@@ -29,21 +29,23 @@ class Entry:
 
 @dataclass(frozen=True)
 class Link:
-    """An entry as one page shows it."""
+    """An entry as one page shows it. `count` says how many wait there; empty where nobody counts."""
 
     label: str
     url: str
     is_current: bool
     key: str
+    count: str = ""
 
 
 FARTHEST = 100_000  # a page number is also an offset; nobody turns so many pages
 ENTRIES = (
     Entry("Home", "reports.home", "viewer", "/", "h"),
+    Entry("Triage", "actions.triage", "lead", "/triage", "r"),
     Entry("Complaints", "reports.complaints", "viewer", "/complaints", "c"),
     Entry("Actions", "actions.index", "viewer", "/actions", "a"),
     Entry("Surveys", "reports.surveys", "viewer", "/surveys", "s"),
-    Entry("Settings", "accounts.teams", "lead", "/settings", "t"),
+    Entry("Settings", "actions.settings_home", "viewer", "/settings", "t"),
     Entry("Mailbox", "mailbox.index", "viewer", "/demo/mailbox", "m"),
 )
 
@@ -53,16 +55,28 @@ def is_under(path: str, place: str) -> bool:
     return path == place or (place != "/" and path.startswith(place + "/"))
 
 
-def links(allowed: Callable[[str], bool], endpoints: Collection[str], path: str) -> list[Link]:
+def links(
+    allowed: Callable[[str], bool],
+    endpoints: Collection[str],
+    path: str,
+    counts: Mapping[str, Callable[[], str]],
+) -> list[Link]:
     """The entries one person sees on one page.
 
     Args:
         allowed: Whether the person has at least a role.
         endpoints: Pages the application has.
         path: Of the page being shown.
+        counts: For some of the endpoints, what counts those that wait there.
     """
     return [
-        Link(entry.label, url_for(entry.endpoint), is_under(path, entry.under), entry.key)
+        Link(
+            entry.label,
+            url_for(entry.endpoint),
+            is_under(path, entry.under),
+            entry.key,
+            counts[entry.endpoint]() if entry.endpoint in counts else "",
+        )
         for entry in ENTRIES
         if entry.endpoint in endpoints and allowed(entry.role)
     ]

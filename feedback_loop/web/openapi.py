@@ -27,6 +27,7 @@ FAULTS = {
     413: "The body is larger than 1 MB.",
     415: "The body is not sent as JSON.",
     422: "The body is not a list of 1 to 1,000 items, or its Idempotency-Key came with something else before.",
+    429: "The key has made all its requests of this minute. Retry-After says in how many seconds it may go on.",
     500: "Something went wrong on our side. Nothing was saved.",
     503: "The database is busy. Nothing was saved.",
 }

@@ -16,6 +16,7 @@ MESSAGES = {
     404: "There is nothing at this address. GET /api/v1/openapi.json lists what there is.",
     405: "This address cannot be used in this way. GET /api/v1/openapi.json lists what there is.",
     413: "The body has more than 1,048,576 bytes. Send fewer items at a time.",
+    503: "Nothing can be stored or read just now; nothing was saved. Please send the same again in half a minute.",
     500: "Something went wrong on our side; nothing was saved. It has been written down; please try again in a minute.",
 }
 

@@ -346,7 +346,7 @@ def test_a_busy_database_is_a_problem_too(
     monkeypatch.setattr(ingest, "take_answers", busy)
     response = send(client, key[1], ANSWER)
     assert (response.status_code, response.mimetype) == (503, "application/problem+json")
-    assert "Nothing was saved" in response.json["detail"]
+    assert "nothing was saved" in response.json["detail"]
 
 
 def test_what_another_wrote_at_that_moment_is_a_conflict_to_send_again(

@@ -200,13 +200,19 @@ def test_after_closing_the_item_says_whether_it_helped(
     session.commit()
     sign_in(client, cast.omar)
     page = words(client.get(f"/actions/{item.id}"))
+    assert "Wait for the verdict. Not everybody has been told and asked yet." in page
+    assert "Nobody was told yet." in page
+    assert "Done Changed the carrier. Root cause Labels smudged. Customers read Parcels now carry two labels." in page
+    assert "3 people wait to be told" in page
+    first, *others = session.scalars(select(Notification).order_by(Notification.id)).all()
+    for notification in (first, *others):
+        make.sent(notification)
+    session.commit()
+    page = words(client.get(f"/actions/{item.id}"))
     assert (
         "Wait for the verdict. It is drawn as soon as the answers are clear, and on 26 Oct 2026 at the latest." in page
     )
     assert "Too early to tell. 3 people are asked, nobody has answered yet." in page
-    assert "Done Changed the carrier. Root cause Labels smudged. Customers read Parcels now carry two labels." in page
-    assert "3 people wait to be told" in page
-    first, *_ = session.scalars(select(Notification).order_by(Notification.id)).all()
     record(session, make.sent(first), Fixed.NO, "Smudged again.", make.now, settings)
     session.commit()
     page = words(client.get(f"/actions/{item.id}"))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from dataclasses import replace
+import re
+from datetime import timedelta
 
 import pytest
 from flask.testing import FlaskClient
@@ -8,10 +9,12 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from feedback_loop.actions.models import Closure, Outcome, Status
+from feedback_loop.actions.statementtemplates import add_template
 from feedback_loop.app import create_app
+from feedback_loop.clock import utc_now
 from feedback_loop.db import Sessions
 from feedback_loop.notifications.models import Notification
-from feedback_loop.notifications.service import suppress
+from feedback_loop.notifications.suppressing import suppress
 from feedback_loop.settings import Settings
 from tests.factories import Cast, Make, sign_in
 from tests.pages import again, links, words
@@ -36,38 +39,28 @@ def test_the_form_says_who_will_be_told_and_shows_the_mail(
     session.commit()
     sign_in(client, cast.omar)
     page = words(client.get(f"/actions/{item.id}/close"))
-    assert "3 people will be told; 3 will not (2 anonymous, 1 asked for no mail)." in page
-    assert "Close and tell 3 people" in page
+    assert "3 people will be told; 3 will not (2 anonymous, 1 gets no mail)." in page
+    assert "Nothing is sent by closing." in page
     assert "To Customer 0 What we did about what you told us" in page
     assert "(Your statement to customers will stand here.)" in page
 
 
-def test_closing_tells_everybody_and_says_so(client: FlaskClient, cast: Cast, make: Make, session: Session) -> None:
+def test_closing_leads_to_the_review_and_sends_nothing(
+    client: FlaskClient, cast: Cast, make: Make, session: Session
+) -> None:
     item = make.raised_item(3, cast.delivery)
     session.commit()
     sign_in(client, cast.omar)
     response = client.post(f"/actions/{item.id}/close", data=GOOD, follow_redirects=True)
     page = words(response)
-    assert "Closed. 3 people will be told, beginning now." in page
-    assert "● Closed, waiting" in page
+    assert "Closed. Nothing is sent yet" in page
+    assert response.request.path == f"/actions/{item.id}/run"
+    assert "3 people will be told." in page
     again(session, item)
     assert (item.status, item.owner_id) == (Status.CLOSED, cast.omar.id)
     closure = session.scalars(select(Closure)).one()
     assert (closure.outcome, closure.statement) == (Outcome.FIXED, "Parcels now carry two labels.")
-    assert session.scalar(select(func.count()).select_from(Notification)) == 3
-
-
-def test_with_a_hold_closing_says_until_when_it_can_be_undone(
-    cast: Cast, make: Make, session: Session, settings: Settings, sessions: Sessions
-) -> None:
-    item = make.raised_item(1, cast.delivery)
-    session.commit()
-    app = create_app(replace(settings, hold_minutes=10), sessions)
-    app.config["WTF_CSRF_ENABLED"] = False
-    client = app.test_client()
-    sign_in(client, cast.omar)
-    page = words(client.post(f"/actions/{item.id}/close", data=GOOD, follow_redirects=True))
-    assert "1 person will be told, beginning in 10 minutes. Until then you can take it back." in page
+    assert session.scalar(select(func.count()).select_from(Notification)) == 0
 
 
 def test_closing_what_only_anonymous_people_raised_tells_nobody(
@@ -81,7 +74,128 @@ def test_closing_what_only_anonymous_people_raised_tells_nobody(
     assert "Nobody will be told; 1 will not (1 anonymous)." in page
     assert "so no mail goes out" in page
     page = words(client.post(f"/actions/{item.id}/close", data=GOOD, follow_redirects=True))
-    assert "Nobody can be told: they left no address, or asked for no mail." in page
+    assert "Nobody will be told." in page
+    assert "No address: nobody can reach them 1" in page
+    page = words(client.post(f"/actions/{item.id}/run/release", data={"seen": seen_on(client, item.id)},
+                             follow_redirects=True))  # fmt: skip
+    assert "Released. No mail goes out" in page
+
+
+def seen_on(client: FlaskClient, item_id: int) -> str:
+    found = re.search(r'name="seen" value="([^"]+)"', client.get(f"/actions/{item_id}/run").text)
+    assert found
+    return found.group(1)
+
+
+def test_declining_asks_for_the_reason_that_customers_read_only(
+    client: FlaskClient, cast: Cast, make: Make, session: Session
+) -> None:
+    item = make.raised_item(1, cast.delivery)
+    session.commit()
+    sign_in(client, cast.omar)
+    page = words(client.post(f"/actions/{item.id}/close", data={"outcome": "declined"}))
+    assert "Enter what customers are to read." in page
+    assert "Enter the root cause." not in page
+    data = {"outcome": "declined", "statement": "It would double the price."}
+    assert client.post(f"/actions/{item.id}/close", data=data).status_code == 302
+
+
+def test_a_date_in_the_future_needs_the_day_of_the_question_and_keeps_what_was_typed(
+    client: FlaskClient, cast: Cast, make: Make, session: Session
+) -> None:
+    item = make.raised_item(1, cast.delivery)
+    session.commit()
+    sign_in(client, cast.omar)
+    day = (utc_now() + timedelta(days=9)).date()
+    response = client.post(f"/actions/{item.id}/close", data={**GOOD, "effective_on": day.isoformat()})
+    assert response.status_code == 400
+    assert "enter the day on which customers are asked whether it helped" in words(response)
+    assert "#ask_on" in links(response)
+    assert f'value="{day.isoformat()}"' in response.text
+    asked = (day + timedelta(days=3)).isoformat()
+    response = client.post(f"/actions/{item.id}/close", data={**GOOD, "effective_on": day.isoformat(), "ask_on": asked})
+    assert response.status_code == 302
+    closure = session.scalars(select(Closure)).one()
+    assert closure.ask_at is not None
+    assert closure.ask_at.date().isoformat() == asked
+
+
+def test_a_fix_for_one_page_needs_to_say_which(client: FlaskClient, cast: Cast, make: Make, session: Session) -> None:
+    item = make.raised_item(1, cast.delivery)
+    session.commit()
+    sign_in(client, cast.omar)
+    page = words(client.post(f"/actions/{item.id}/close", data={**GOOD, "segment": "page"}))
+    assert page.count("Enter which page it is effective for.") == 2
+    client.post(f"/actions/{item.id}/close", data={**GOOD, "segment": "page", "segment_value": "/checkout"})
+    page = words(client.get(f"/actions/{item.id}/run"))
+    assert "Nobody will be told; 1 will not." in page
+    assert "Not told: the change does not hold for what they told of 1" in page
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        ("", "Enter the complaint at which the work goes on, such as C-42."),
+        ("the other", "Enter the complaint at which the work goes on, such as C-42."),
+        ("C-999999", "There is no action item of a complaint C-999999."),
+        ("itself", "An action item is no duplicate of itself."),
+    ],
+)
+def test_a_duplicate_of_nothing_or_of_itself_is_refused(
+    client: FlaskClient, cast: Cast, make: Make, session: Session, typed: str, message: str
+) -> None:
+    item = make.raised_item(1, cast.delivery)
+    session.commit()
+    sign_in(client, cast.omar)
+    number = f"C-{item.complaint_id}" if typed == "itself" else typed
+    response = client.post(f"/actions/{item.id}/close", data={"outcome": "duplicate", "duplicate_of": number})
+    assert response.status_code == 400
+    assert message in words(response)
+    assert "#duplicate_of" in links(response)
+
+
+def test_a_duplicate_is_closed_and_tells_nobody(client: FlaskClient, cast: Cast, make: Make, session: Session) -> None:
+    item, other = make.raised_item(1, cast.delivery), make.raised_item(1, cast.payments, "Box lost")
+    session.commit()
+    sign_in(client, cast.omar)
+    data = {"outcome": "duplicate", "duplicate_of": f"c-{other.complaint_id}"}
+    page = words(client.post(f"/actions/{item.id}/close", data=data, follow_redirects=True))
+    assert "Closed as a duplicate. Its people are told when the other one is closed." in page
+    closure = session.scalars(select(Closure)).one()
+    assert closure.duplicate_of_id == other.id
+    session.commit()
+    assert client.get(f"/actions/{item.id}/run").status_code == 404
+
+
+def test_a_template_begins_the_statement_and_loses_nothing(
+    client: FlaskClient, cast: Cast, make: Make, session: Session
+) -> None:
+    item = make.raised_item(1, cast.delivery)
+    own = add_template(session, "Carrier", "We changed the carrier.", Outcome.FIXED, cast.delivery)
+    add_template(session, "Refund", "We pay back.", Outcome.FIXED, cast.payments)
+    session.commit()
+    sign_in(client, cast.omar)
+    page = words(client.get(f"/actions/{item.id}/close"))
+    assert "Carrier (fixed)" in page
+    assert "Refund" not in page, "another team's"
+    data = {"statement": "Two labels.", "template": str(own.id), "begin": "1"}
+    response = client.post(f"/actions/{item.id}/close", data=data)
+    assert response.status_code == 200
+    assert "We changed the carrier.\n\nTwo labels." in response.text.replace("\r", "")
+
+
+def test_advice_on_words_stands_beside_the_statement_and_bars_nothing(
+    client: FlaskClient, cast: Cast, make: Make, session: Session
+) -> None:
+    item = make.raised_item(1, cast.delivery)
+    session.commit()
+    sign_in(client, cast.omar)
+    for path, data in ((f"/actions/{item.id}/close", {"preview": "1"}), (f"/actions/{item.id}/close/preview", {})):
+        page = words(client.post(path, data={"statement": "Your ticket will be fixed soon.", **data}))
+        assert "“ticket” A word of ours. Say what you told us." in page
+        assert "A promise without a date." in page
+    response = client.post(f"/actions/{item.id}/close", data={**GOOD, "statement": "Your ticket is closed."})
+    assert response.status_code == 302
 
 
 @pytest.mark.parametrize(

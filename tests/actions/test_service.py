@@ -7,28 +7,29 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import select
 
-from feedback_loop.accounts.models import Role
+from feedback_loop.accounts.models import Role, User
+from feedback_loop.actions import runs
 from feedback_loop.actions.audience import audience
-from feedback_loop.actions.models import ActionEvent, ActionItem, Outcome, RoutingRule, Status
+from feedback_loop.actions.closing import Closing, close, preview
+from feedback_loop.actions.models import ActionEvent, ActionItem, Closure, Outcome, RoutingRule, Status
+from feedback_loop.actions.opening import open_missing
 from feedback_loop.actions.routing import mentions
-from feedback_loop.actions.service import (
-    Closing,
-    Refused,
-    assign,
-    close,
-    may_work_on,
-    open_missing,
-    preview,
-    reopen,
-    take_on,
-)
+from feedback_loop.actions.service import Refused, assign, may_work_on, reopen, take_on
 from feedback_loop.complaints.models import ComplaintState
 from feedback_loop.notifications.models import Notification, NotificationState
-from feedback_loop.notifications.service import suppress
+from feedback_loop.notifications.suppressing import suppress
 from feedback_loop.settings import Settings
 from tests.factories import Cast, Make
 
 CLOSING = Closing(Outcome.FIXED, "Changed the carrier.", "Labels smudged.", "Parcels now carry two labels.")
+
+
+def close_and_release(make: Make, item: ActionItem, by: User) -> Closure:
+    closure = close(make.session, item, CLOSING, by, make.now, make.settings)
+    run = runs.run_of(make.session, closure)
+    assert run is not None
+    runs.release(make.session, run, by, make.now, make.settings)
+    return closure
 
 
 def owed(make: Make) -> list[Notification]:
@@ -57,9 +58,12 @@ def test_the_first_rule_that_fits_decides(make: Make, cast: Cast, now: datetime)
         make.statement(by_survey, survey=app)
     open_missing(make.session, now)
     item = make.session.scalars(select(ActionItem).where(ActionItem.complaint_id == refund.id)).one()
-    assert (item.team, item.routing_reason) == (cast.payments, "To Payments, because “Refund” stands in its name.")
+    assert (item.team, item.routing_reason) == (
+        cast.payments,
+        "By rule 1 to Payments, because “Refund” stands in its name.",
+    )
     item = make.session.scalars(select(ActionItem).where(ActionItem.complaint_id == by_survey.id)).one()
-    assert item.routing_reason == "To Payments, because 100% of the statements came from App."
+    assert item.routing_reason == "By rule 3 to Payments, because 100% of the statements came from App."
 
 
 @pytest.mark.parametrize(
@@ -81,7 +85,7 @@ def test_closing_owes_every_customer_one_message(make: Make, cast: Cast, setting
     suppress(make.session, no_mail.email, "by link", now)
     counts = audience(make.session, item)
     assert (counts.told, counts.anonymous, counts.suppressed) == (4, 1, 1)
-    close(make.session, item, CLOSING, cast.omar, now, settings)
+    close_and_release(make, item, cast.omar)
     assert len(owed(make)) == 4
     (to_maya,) = [row for row in owed(make) if row.address == "maya@example.com"]
     assert to_maya.data["quote"] == "It still is not here.", "the latest thing she said"
@@ -90,16 +94,16 @@ def test_closing_owes_every_customer_one_message(make: Make, cast: Cast, setting
 
 def test_closing_again_tells_everybody_again(make: Make, cast: Cast, settings: Settings, now: datetime) -> None:
     item = make.raised_item(2, cast.delivery)
-    close(make.session, item, CLOSING, cast.omar, now, settings)
+    close_and_release(make, item, cast.omar)
     reopen(make.session, item, "Too early.", cast.lena, now)
-    closure = close(make.session, item, CLOSING, cast.omar, now, settings)
+    closure = close_and_release(make, item, cast.omar)
     assert closure.number == 2
     assert [row.state for row in owed(make)] == [NotificationState.SKIPPED] * 2 + [NotificationState.PENDING] * 2
 
 
 def test_reopening_stops_what_has_not_been_sent(make: Make, cast: Cast, settings: Settings, now: datetime) -> None:
     item = make.raised_item(2, cast.delivery)
-    closure = close(make.session, item, CLOSING, cast.omar, now, settings)
+    closure = close_and_release(make, item, cast.omar)
     make.sent(owed(make)[0])
     reopen(make.session, item, "Wrong item.", cast.lena, now)
     assert [row.state for row in owed(make)] == [NotificationState.SENT, NotificationState.SKIPPED]

@@ -175,10 +175,11 @@ def test_redacting_twice_changes_nothing() -> None:
 )
 def test_hostile_text_takes_linear_time(piece: str) -> None:
     text = piece * (1_000_000 // len(piece))
-    start = time.process_time()
+    start = time.thread_time()
     redact(text, "GB")
     redact(text[:90_000], "GB")
-    assert time.process_time() - start < 2.0
+    # Linear is a second or two, on a busy machine a few more; one quadratic pattern is a minute.
+    assert time.thread_time() - start < 15.0
 
 
 def test_importing_it_is_cheap() -> None:

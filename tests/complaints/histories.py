@@ -27,6 +27,7 @@ from feedback_loop.complaints.models import (
     Placed,
     Statement,
     StatementKind,
+    StatementRole,
 )
 from feedback_loop.complaints.service import corrections
 from feedback_loop.complaints.service.counts import count_again
@@ -44,7 +45,21 @@ TOPICS = (
     "boots sole loose glue heel rain",
     "chat agent rude waited queue music",
 )
-STEPS = ("hear", "refine", "rename", "merge", "split", "move", "take out", "pin", "apart", "dismiss", "undo", "take on")
+STEPS = (
+    "hear",
+    "refine",
+    "rename",
+    "merge",
+    "split",
+    "found",
+    "move",
+    "take out",
+    "pin",
+    "apart",
+    "dismiss",
+    "undo",
+    "take on",
+)
 Step = tuple[str, int, int, int]
 """What to do and three numbers that choose among what there is."""
 
@@ -111,7 +126,8 @@ class History:
         pipeline.understand(self.context)
 
     def correct(self, name: str, one: int, two: int, three: int) -> None:
-        kind = CorrectionKind.MOVE if name == "take out" else CorrectionKind(name)
+        kinds = {"take out": CorrectionKind.MOVE, "found": CorrectionKind.SPLIT}
+        kind = kinds.get(name) or CorrectionKind(name)
         with self.context.sessions.begin() as session:
             complaints = session.scalars(select(Complaint.id).order_by(Complaint.id)).all()
             if not complaints:
@@ -121,13 +137,16 @@ class History:
             of_own = session.scalars(problems.where(Statement.complaint_id == own)).all()
             everywhere = session.scalars(problems).all()
             picks = of_own if kind == CorrectionKind.SPLIT or three % 2 else everywhere
+            if name == "found":
+                pool = (Statement.complaint_id.is_(None), Statement.role == StatementRole.MAIN)
+                picks = session.scalars(problems.where(*pool)).all()
             picked = tuple({picks[(two + index * 7) % len(picks)] for index in range(1 + three % 3)}) if picks else ()
             of_statements = kind in (CorrectionKind.SPLIT, CorrectionKind.MOVE, CorrectionKind.PIN)
             to_other = kind in (CorrectionKind.MERGE, CorrectionKind.APART, CorrectionKind.MOVE) and name != "take out"
             named = kind in (CorrectionKind.RENAME, CorrectionKind.SPLIT)
             wanted = Wanted(
                 kind,
-                None if kind in (CorrectionKind.MOVE, CorrectionKind.PIN) else own,
+                None if kind in (CorrectionKind.MOVE, CorrectionKind.PIN) or name == "found" else own,
                 other if to_other else None,
                 f"Name {one} {two} {three}" if named else "",
                 picked if of_statements else (),
@@ -238,7 +257,7 @@ class History:
                 if said is None or not stack:
                     continue
                 wanted = end_of(stack[-1][1], into) if stack[-1][1] is not None else None
-                if said.complaint_id != wanted:
+                if said.complaint_id != wanted and not self.is_with_its_whole(session, said, wanted):
                     raise Violated(
                         f"after {step}: statement {id} is in {said.complaint_id}, a person put it in {wanted}"
                     )
@@ -270,6 +289,12 @@ class History:
             if set(rows) != set(range(1, self.highest + 1)) & set(rows):
                 raise Violated(f"after {step}: numbers are not what they were")
             self.check_counts(session, rows, step)
+
+    @staticmethod
+    def is_with_its_whole(session: Session, said: Statement, wanted: int | None) -> bool:
+        """Whether a part is where a person put it by way of its whole comment, which has come to the same complaint."""
+        whole = select(Statement.complaint_id).where(Statement.answer_id == said.answer_id, Statement.position == 0)
+        return said.role == StatementRole.PART and said.complaint_id is None and session.scalar(whole) == wanted
 
     @staticmethod
     def check_counts(session: Session, rows: dict[int, Complaint], step: Step) -> None:

@@ -11,6 +11,7 @@ from feedback_loop.actions.models import Status
 from feedback_loop.clock import utc_now
 from feedback_loop.complaints.models import ComplaintState, Placed
 from feedback_loop.complaints.queries import pool
+from feedback_loop.complaints.service.weeks import count_weeks
 from tests.factories import Cast, Make, sign_in
 from tests.pages import counted, links, words
 
@@ -44,6 +45,7 @@ def test_a_complaint_is_listed_with_people_growth_status_and_team(
         make.statement(complaint, customer=make.customer(), said_at=utc_now() - timedelta(days=days))
     make.statement(complaint, said_at=utc_now() - timedelta(days=3))
     make.item(complaint, cast.delivery, status=Status.IN_PROGRESS)
+    count_weeks(session, utc_now())
     session.commit()
     sign_in(client, cast.vera)
     page = words(client.get("/complaints"))
@@ -76,6 +78,7 @@ def test_filters_live_in_the_address(
         make.statement(charged, survey=survey, said_at=utc_now() - timedelta(hours=hours))
     make.item(label, cast.delivery)
     make.item(charged, cast.payments, status=Status.VERIFIED)
+    count_weeks(session, utc_now())
     session.commit()
     sign_in(client, cast.vera)
     response = client.get("/complaints?" + query.format(label=label.id, payments=cast.payments.id, survey=survey.id))
@@ -108,6 +111,7 @@ def test_the_order_can_be_chosen(
     for _ in range(3):
         make.statement(old, said_at=utc_now() - timedelta(days=30))
     make.statement(fresh, said_at=utc_now() - timedelta(days=1))
+    count_weeks(session, utc_now())
     session.commit()
     sign_in(client, cast.vera)
     page = words(client.get(f"/complaints?sort={sort}"))

@@ -93,6 +93,14 @@ def test_a_pool_statement_is_moved_into_a_complaint_or_kept_out(
     page = words(client.get(f"/complaints/statements/correct?ids={odd.id}&back=/complaints/pool"))
     assert "Move into a complaint" in page
     assert "Split off" not in page, "only what is possible is offered"
+    assert "Make a complaint of them" in page
+    nameless = client.post("/complaints/statements/correct", data={"ids": odd.id, "kind": "split", "name": ""})
+    assert "Enter a name for the new complaint." in words(nameless)
+    client.post("/complaints/statements/correct", data={"ids": odd.id, "kind": "split", "name": "Sunday deliveries"})
+    draft = words(client.get("/complaints/draft"))
+    assert "would leave the pool for a new complaint, “Sunday deliveries”" in draft
+    assert "The new complaint begins with 1 statement." in draft
+    client.post("/complaints/draft/discard")
     client.post("/complaints/statements/correct", data={"ids": odd.id, "kind": "move", "other": late.number})
     client.post("/complaints/statements/correct", data={"ids": noise.id, "kind": "take_out"})
     page = words(client.get("/complaints/draft"))
@@ -310,11 +318,11 @@ def test_pages_of_corrections_send_few_queries(
         client.post(f"/complaints/{complaint.id}/corrections", data={"kind": "rename", "name": f"New {complaint.id}"})
     with counted(engine) as sent:
         assert client.get("/complaints/draft").status_code == 200
-    assert len(sent) <= 12, "\n".join(sent)
+    assert len(sent) <= 13, "\n".join(sent)
     client.post("/complaints/draft/apply", data={})
     with counted(engine) as sent:
         assert client.get("/complaints/corrections").status_code == 200
-    assert len(sent) <= 6, "\n".join(sent)
+    assert len(sent) <= 7, "\n".join(sent)
     with counted(engine) as sent:
         assert client.get(f"/complaints/{complaints[1].id}").status_code == 200
-    assert len(sent) <= 18, "\n".join(sent)
+    assert len(sent) <= 19, "\n".join(sent)

@@ -100,6 +100,40 @@ def test_splitting_makes_a_complaint_of_the_chosen_and_of_those_with_the_same_wo
     assert (new.state, new.merged_into_id) == (ComplaintState.MERGED, late.id)
 
 
+def test_statements_of_the_pool_make_a_complaint_and_undoing_leads_them_back(
+    session: Session, make: Make, cast: Cast, now: datetime
+) -> None:
+    late = make.complaint("Parcel late")
+    said, twin, elsewhere = (
+        make.statement(None, "No gift box"),
+        make.statement(None, "no gift box!"),
+        make.statement(late),
+    )
+    twin.vector_id = said.vector_id
+    session.commit()
+    wanted = Wanted(CorrectionKind.SPLIT, None, name="Gift box missing", statement_ids=(said.id,))
+    (id,) = correct(session, cast, now, wanted)
+    session.expire_all()
+    new = session.scalars(select(Complaint).where(Complaint.name == "Gift box missing")).one()
+    assert said.complaint_id == twin.complaint_id == new.id
+    assert (said.placed, said.is_exemplar, new.statement_count) == (Placed.PERSON, True, 2)
+    came = make.statement(new, "There was no gift box")
+    session.commit()
+    with pytest.raises(CannotCorrect, match="in a complaint by now"):
+        corrections.add(
+            session,
+            Wanted(CorrectionKind.SPLIT, None, name="Other", statement_ids=(elsewhere.id,)),
+            cast.lena,
+            now,
+        )
+    session.rollback()
+    undo(session, cast, now + timedelta(minutes=1), id)
+    session.expire_all()
+    assert {each.complaint_id for each in (said, twin, came)} == {None}
+    assert not said.is_exemplar
+    assert (new.state, new.statement_count) == (ComplaintState.DISMISSED, 0)
+
+
 def test_a_statement_can_be_taken_out_and_stays_out(session: Session, make: Make, cast: Cast, now: datetime) -> None:
     late = make.complaint()
     said = make.statement(late)

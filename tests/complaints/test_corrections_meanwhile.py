@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from feedback_loop import pipeline
@@ -32,7 +32,7 @@ from feedback_loop.complaints.service.writing import Overtaken, write_refine
 from feedback_loop.db import Sessions
 from feedback_loop.followups.service import open_again
 from feedback_loop.pipeline import Context
-from feedback_loop.responses.models import Invitation
+from feedback_loop.responses.models import Answer, Invitation
 from feedback_loop.responses.service import record_answer
 from feedback_loop.settings import Settings
 from tests.complaints.test_corrections import correct, undo
@@ -52,13 +52,11 @@ class Said:
     def __call__(self, invitation_id: int, text: str, score: int = 0) -> int:
         with self.context.sessions.begin() as session:
             invitation = session.get_one(Invitation, invitation_id)
-            answer = record_answer(
+            answer_id = record_answer(
                 session, invitation.survey, score=score, comment=text, customer=invitation.customer,
                 invitation=invitation, context={}, external_id=None, answered_at=self.now, now=self.now,
                 settings=self.context.settings,
             )  # fmt: skip
-            session.flush()
-            answer_id = answer.id
         pipeline.understand(self.context)
         return answer_id
 
@@ -154,6 +152,33 @@ def test_counts_stay_right_when_answers_change_to_other_words(
     count_again(session, [target.id])
     session.expire_all()
     assert kept == (target.statement_count, target.people_count) == (0, 0)
+
+
+def test_an_answer_whose_customer_becomes_known_counts_as_that_person(
+    session: Session, make: Make, cast: Cast, now: datetime, say: Said
+) -> None:
+    complaint, survey = make.complaint("Both", statement_count=0), make.survey()
+    one, two = (make.invitation(survey, make.customer(name))[0].id for name in ("Maya Lind", "Noor Haddad"))
+    session.commit()
+    answer_id = say(one, PARCEL)
+    correct(
+        session,
+        cast,
+        now,
+        Wanted(CorrectionKind.MOVE, None, complaint.id, statement_ids=(whole(session, answer_id).id,)),
+    )
+    other = session.get_one(Invitation, two).customer_id
+    session.commit()
+    for customer_id, counts in ((None, (1, 0, 1)), (other, (1, 1, 0))):
+        with say.context.sessions.begin() as writing:
+            writing.execute(update(Answer).values(customer_id=customer_id, analysed_at=None))
+        pipeline.understand(say.context)
+        session.expire_all()
+        kept = (complaint.statement_count, complaint.people_count, complaint.anonymous_count)
+        count_again(session, [complaint.id])
+        session.commit()
+        assert kept == (complaint.statement_count, complaint.people_count, complaint.anonymous_count) == counts
+        session.commit()
 
 
 def test_a_complaint_taken_on_while_a_refine_computes_is_not_merged_away(

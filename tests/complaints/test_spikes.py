@@ -14,6 +14,7 @@ from feedback_loop import pipeline
 from feedback_loop.clock import utc_now
 from feedback_loop.complaints.models import Complaint, ComplaintState, Spike, SpikeState
 from feedback_loop.complaints.service.spikes import look_for_spikes
+from feedback_loop.complaints.service.weeks import count_weeks
 from feedback_loop.complaints.spikes import DAYS, LOOK, Alert, Change, Counts, decide, usual
 from feedback_loop.db import Sessions
 from feedback_loop.pipeline import Context
@@ -367,6 +368,7 @@ def test_the_list_has_a_word_beside_what_spikes(client: FlaskClient, cast: Cast,
         session.add(running(make, complaint, state=SpikeState.OVER, ended_at=make.now))
         if name == "Loud":
             session.add(running(make, complaint))
+    count_weeks(session, utc_now())
     session.commit()
     sign_in(client, cast.vera)
     page = words(client.get("/complaints"))

@@ -7,7 +7,7 @@ import os
 import re
 from collections import Counter
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -63,6 +63,14 @@ def form_token(page: str) -> str:
     return found.group(1)
 
 
+def close_and_send(staff: FlaskClient, item_id: int, closing: dict[str, str]) -> None:
+    assert staff.post(f"/actions/{item_id}/close", data=closing).status_code in (302, 303)
+    seen = re.search(r'name="seen" value="([^"]+)"', staff.get(f"/actions/{item_id}/run").get_data(as_text=True))
+    assert seen
+    sent = staff.post(f"/actions/{item_id}/run/release", data={"seen": seen.group(1)})
+    assert sent.status_code in (302, 303)
+
+
 def answer_follow_up(client: FlaskClient, mail_text: str, answer: str, comment: str = "") -> None:
     link = re.search(rf"http://localhost(/f/\S+)\?answer={answer}", mail_text)
     assert link
@@ -112,7 +120,7 @@ def test_the_loop_from_import_to_reopened(
             "root_cause": "It was wrong.",
             "statement": "We have put this right for everybody.",
         }
-        assert staff.post(f"/actions/{item.id}/close", data=closing).status_code in (302, 303)
+        close_and_send(staff, item.id, closing)
 
         assert pipeline.send_mail(context) == people
         assert pipeline.send_mail(context) == 0
@@ -156,7 +164,7 @@ def test_the_loop_from_import_to_reopened(
         assert "Not fixed" in staff.get(f"/actions/{item.id}").get_data(as_text=True)
 
         # A second closing tells them again, and enough yes verify it.
-        assert staff.post(f"/actions/{item.id}/close", data=closing).status_code in (302, 303)
+        close_and_send(staff, item.id, closing)
         assert pipeline.send_mail(context) == people
         for mail in sink.mails[people : people + 4]:
             answer_follow_up(customer, text_of(mail), "yes")
@@ -243,12 +251,12 @@ def test_complaint_numbers_are_permanent_across_refines(
 def test_a_second_worker_does_not_refine_at_the_same_time(
     make: Make, sessions: Sessions, settings: Settings, now: datetime
 ) -> None:
-    from feedback_loop.complaints.service.refine import REFINE, RefineRunning
+    from feedback_loop.complaints.service.refine import LEASE, REFINE, RefineRunning
     from feedback_loop.jobs.claims import take_lease
 
     context = Context(settings, sessions, lambda: now)
     with sessions.begin() as session:
-        assert take_lease(session, REFINE, now, timedelta(minutes=15), holder="another worker")
+        assert take_lease(session, REFINE, now, LEASE, holder="another worker")
     with pytest.raises(RefineRunning):
         pipeline.refine_now(context)
 

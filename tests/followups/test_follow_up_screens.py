@@ -99,11 +99,11 @@ def test_yes_is_thanked_for_differently(client: FlaskClient, told: Told) -> None
     assert "Good to hear" in client.get(sent.location).text
 
 
-@pytest.mark.parametrize(("answer", "words"), [("yes", "we would rather have had better news"), ("no", "cannot live")])
+@pytest.mark.parametrize(("answer", "words"), [("yes", "we would rather have had better news"), ("no", "you disagree")])
 def test_thanks_after_a_declined_closing_are_no_good_news(
     client: FlaskClient, declined: Told, answer: str, words: str
 ) -> None:
-    page = client.get(send(client, declined.path, answer=answer).location)
+    page = client.get(send(client, declined.path, answer=answer, comment="It is too dear.").location)
     assert words in page.text
     assert "Good to hear" not in page.text
 
@@ -123,7 +123,7 @@ def test_the_same_link_changes_the_answer(client: FlaskClient, told: Told, sessi
 def test_an_answer_is_needed(client: FlaskClient, told: Told, session: Session, answer: str) -> None:
     sent = send(client, f"{told.path}?answer=yes", answer=answer, comment="Well.")
     assert sent.status_code == 400
-    assert '<a href="#answer">Choose yes or no.</a>' in sent.text
+    assert '<a href="#answer">Choose one of the answers.</a>' in sent.text
     assert "Well." in sent.text
     assert " checked" not in sent.text
     assert recorded(session) == 0
@@ -219,3 +219,47 @@ def test_the_mail_greets_people_whose_name_we_do_not_know(make: Make, settings: 
     mail = compose(notification, settings)
     assert mail.text.startswith("Hello,\n")
     assert ">Hello,<" in mail.html
+
+
+def test_who_has_not_run_into_it_can_say_so(client: FlaskClient, told: Told, session: Session) -> None:
+    assert "I have not run into it since" in client.get(told.path).text
+    thanks = client.get(send(client, told.path, answer="not_since").location)
+    assert "neither a yes nor a no" in thanks.text
+    assert session.scalars(select(FollowUp)).one().fixed == Fixed.NOT_SINCE
+
+
+def test_before_a_fix_takes_effect_the_page_says_from_when(client: FlaskClient, told: Told, session: Session) -> None:
+    told.closure.effective_from = datetime(2126, 11, 3, tzinfo=UTC)
+    session.commit()
+    assert "This takes effect on 3 November 2126." in client.get(told.path).text
+
+
+def test_disagreeing_takes_a_reason(client: FlaskClient, declined: Told, session: Session) -> None:
+    page = client.get(f"{declined.path}?answer=no")
+    assert "I have not run into it since" not in page.text
+    assert "a lead decides about it once more" in page.text
+    sent = send(client, declined.path, answer="no", comment=" ")
+    assert sent.status_code == 400
+    assert '<a href="#comment">Say in a few words why you disagree.</a>' in sent.text
+    assert send(client, declined.path, answer="not_since").status_code == 400
+    assert recorded(session) == 0
+    thanks = client.get(send(client, declined.path, answer="no", comment="It breaks every time.").location)
+    assert "a lead looks at the decision a second time" in thanks.text
+
+
+@pytest.mark.parametrize(
+    ("outcome", "words"),
+    [
+        (Outcome.DECLINED, "we are not going to change it for now"),
+        (Outcome.NOT_A_PROBLEM, "we have changed nothing"),
+        (Outcome.PARTLY_FIXED, "It helps with a part of the problem"),
+    ],
+)
+def test_each_way_of_ending_has_its_own_words(
+    make: Make, cast: Cast, session: Session, settings: Settings, outcome: Outcome, words: str
+) -> None:
+    mail = compose(tell(make, cast, session, settings, outcome).notification, settings)
+    for body in (mail.text, mail.html):
+        assert words in body
+        assert ("I disagree" in body) == (outcome != Outcome.PARTLY_FIXED)
+    assert "\n\n\n" not in mail.text

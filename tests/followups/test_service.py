@@ -43,7 +43,7 @@ def test_a_no_reopens_the_item_with_its_history(make: Make, cast: Cast, settings
     history = [
         event.kind for event in make.session.scalars(select(ActionEvent).where(ActionEvent.action_item_id == item.id))
     ]
-    assert history == ["closed", "reopened"]
+    assert history == ["closed", "released", "reopened"]
     assert closure.withdrawn_at is None, "customers reopened it; nobody took the closing back"
 
 
@@ -100,8 +100,9 @@ def test_a_yes_to_an_old_mail_says_nothing_of_a_newer_closing(
 def test_the_verdict_is_drawn_when_the_time_to_answer_is_over(
     make: Make, cast: Cast, settings: Settings, now: datetime
 ) -> None:
-    item, _, told = closed(make, cast, 12)
-    record(make.session, told[0], Fixed.YES, "", now, settings)
+    item, _, told = closed(make, cast, 3)
+    for notification in told[:2]:
+        record(make.session, notification, Fixed.YES, "", now, settings)
     assert draw_due(make.session, now + timedelta(days=13), settings) == 0
     assert draw_due(make.session, now + timedelta(days=15), settings) == 1
     assert item.status == Status.VERIFIED

@@ -29,10 +29,11 @@ PAGES = sorted(
     str(path.relative_to(ROOT / "templates"))
     for pattern in (
         "responses/*.html", "followups/*.html", "unsubscribe/*.html", "errors/*.html", "layouts/public.html",
-        "email/*/*",
+        "email/*/*.html", "email/*/*.txt",
     )
     for path in (ROOT / "templates").glob(pattern)
     if str(path.relative_to(ROOT / "templates")) not in NOT_PAGES_OF_CUSTOMERS
+    if not path.parent.name.startswith("staff_")  # mails to colleagues are English
 )  # fmt: skip
 
 
@@ -63,7 +64,10 @@ def test_translations_keep_placeholders_marks_and_ends(language: str) -> None:
         originals = [message.id] if isinstance(message.id, str) else list(message.id)
         for text in forms(message):
             for pattern in (r"%\(\w+\)s", r"</?\w+>"):
-                assert sorted(re.findall(pattern, text)) == sorted(re.findall(pattern, originals[0])), text
+                # A form may say "a day" or "3 days" where its language does, as English does in either of its two.
+                assert sorted(re.findall(pattern, text)) in [sorted(re.findall(pattern, each)) for each in originals], (
+                    text
+                )
             assert not re.search(r"%(?!\(\w+\)s)", text), f"a lone % breaks the page: {text}"
             assert text == text.strip()
             if originals[0].endswith("?") and language != "ja":  # there a question may be a polite request

@@ -10,19 +10,22 @@ from datetime import datetime, timedelta
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from feedback_loop import mail
-from feedback_loop.actions.models import Outcome
+from feedback_loop.actions.models import Outcome, Status
 from feedback_loop.app import create_app
+from feedback_loop.clock import utc_now
 from feedback_loop.db import Sessions
 from feedback_loop.languages import LANGUAGES, direction, translations
-from feedback_loop.mail import as_email
+from feedback_loop.mail import as_bytes
 from feedback_loop.notifications.models import Notification
 from feedback_loop.notifications.service import compose, token_of
 from feedback_loop.responses.models import Answer
 from feedback_loop.settings import Settings
 from feedback_loop.surveys.models import ScaleName, SurveyState
+from feedback_loop.tokens import hashed
 from tests.factories import Cast, Make
 from tests.languages.test_catalogues import forms
 from tests.responses.test_answer_screens import token_on
@@ -78,6 +81,11 @@ def test_the_pages_on_which_one_answers(
     for scale in ScaleName:
         make.survey(scale.value, scale)
     make.survey("closed").state = SurveyState.CLOSED
+    make.survey("draft", is_published=False)
+    make.survey("early").opens_at = utc_now() + timedelta(days=900)
+    full = make.survey("full")
+    full.answer_limit = 1
+    make.answer(survey=full)
     _, token = make.invitation(make.survey("invited", ScaleName.CSAT))
     expired, late = make.invitation(make.survey("late"))
     expired.expires_at = now - timedelta(days=900)
@@ -96,7 +104,8 @@ def test_the_pages_on_which_one_answers(
         assert page.status_code == 400
         check(page.text, language)
     for path, status in (
-        ("/s/nps/thanks", 200), ("/s/closed", 410), (f"/i/{late}", 410), ("/i/nobody", 404), (f"/i/{token}", 200),
+        ("/s/nps/thanks", 200), ("/s/closed", 410), ("/s/draft", 404), ("/s/early", 404), ("/s/full", 410),
+        (f"/i/{late}", 410), ("/i/nobody", 404), (f"/i/{token}", 200),
     ):  # fmt: skip
         page = client.get(path, query_string=lang)
         assert page.status_code == status
@@ -106,7 +115,7 @@ def test_the_pages_on_which_one_answers(
     assert client.post(f"/i/{token}", query_string=lang, data=fields).status_code == 303
     for path in (f"/i/{token}", f"/i/{token}/thanks"):
         check(client.get(path, query_string=lang).text, language)
-    answer = session.query(Answer).one()
+    answer = session.query(Answer).filter(Answer.invitation_id.is_not(None)).one()
     answer.redacted_at, answer.comment = now, "ß"
     session.commit()
     check(client.get(f"/i/{token}", query_string=lang).text, language)
@@ -125,7 +134,7 @@ def test_how_long_the_original_is_kept(
 
 
 @one_database
-@pytest.mark.parametrize("outcome", Outcome)
+@pytest.mark.parametrize("outcome", [each for each in Outcome if each != Outcome.DUPLICATE])  # nobody is told of it
 @pytest.mark.parametrize("language", TARGETS)
 def test_the_mail_of_a_closing_and_the_pages_behind_it(
     client: FlaskClient, make: Make, cast: Cast, session: Session, settings: Settings, language: str, outcome: Outcome
@@ -147,7 +156,10 @@ def test_the_mail_of_a_closing_and_the_pages_behind_it(
     refused = client.post(path, query_string=lang, data={"answer": "maybe"})
     assert refused.status_code == 400
     check(refused.text, language)
-    for answer, comment in (("yes", ""), ("no", ""), ("no", "ß")):
+    is_decision = not closure.asks_whether_fixed
+    for answer, comment in (("yes", ""), ("no", "ß") if is_decision else ("no", ""), ("no", "ß"), ("not_since", "")):
+        if is_decision and answer == "not_since":
+            continue
         form_token = token_on(client.get(path, query_string=lang))
         data = {"form_token": form_token, "answer": answer, "comment": comment}
         assert client.post(path, query_string=lang, data=data).status_code == 303
@@ -184,12 +196,74 @@ def test_the_pages_on_which_one_asks_for_no_more_mail(
 
 @one_database
 @pytest.mark.parametrize("language", TARGETS)
+def test_receipts_and_what_became_of_it(
+    client: FlaskClient, make: Make, session: Session, now: datetime, language: str
+) -> None:
+    lang = {"lang": language}
+    survey = make.survey("quiet", ScaleName.NPS, is_anonymous=True, question="ß")
+    omar, early = make.user("Omar"), now - timedelta(days=3)
+    complaint = make.complaint()
+    for _ in range(4):
+        make.statement(complaint, "ß")
+    invitation, token = make.invitation(make.survey("invited", ScaleName.CSAT, question="ß"))
+    answer = make.answer("ß", survey, said_at=early, score=3, receipt_hash=hashed("one"))
+    invited = make.answer(
+        "ß", invitation.survey, invitation.customer, said_at=early, score=2, invitation_id=invitation.id
+    )
+    for each in (answer, invited):
+        make.statement(complaint, "ß", each)
+    item = make.item(complaint)
+    session.commit()
+    paths = ("/r/one", f"/i/{token}/status", f"/i/{token}/thanks")
+
+    def look() -> None:
+        for path in paths:
+            page = client.get(path, query_string=lang)
+            assert page.status_code == 200
+            check(page.text, language)
+
+    look()
+    item.status = Status.IN_PROGRESS
+    answer.comment = None
+    session.commit()
+    look()
+    answer.comment = "ß"
+    closure = make.closure(item, omar, statement="ß")
+    session.commit()
+    look()
+    for status, outcome, position in ((Status.REOPENED, Outcome.FIXED, 0), (Status.CLOSED, Outcome.DECLINED, 1)):
+        item.status, closure.outcome = status, outcome
+        if position:
+            session.execute(delete(Notification))
+            other = make.complaint()
+            make.statement(other, "ß", answer, position=1)
+        session.commit()
+        look()
+    item.status, closure.outcome = Status.CLOSED, Outcome.FIXED
+    session.commit()
+    look()
+    form = {"form_token": token_on(client.get("/r/one")), "email": "x"}
+    check(client.post("/r/one/address", query_string=lang, data=form).text, language)
+    client.post("/r/one/address", query_string=lang, data=form | {"email": "x@example.com"})
+    look()
+    check(client.get("/s/quiet", query_string=lang).text, language)
+    fields = {"form_token": token_on(client.get("/s/quiet")), "score": "2"}
+    check(client.post("/s/quiet", query_string=lang, data=fields).text, language)
+    check(client.get("/r/nobody", query_string=lang).text, language)
+    asked = client.get("/r/one/erase", query_string=lang)
+    check(asked.text, language)
+    check(client.post("/r/one/erase", query_string=lang, data={"form_token": token_on(asked)}).text, language)
+    check(client.get("/r/one", query_string=lang).text, language)
+
+
+@one_database
+@pytest.mark.parametrize("language", TARGETS)
 def test_errors_that_customers_meet(
     app: Flask, make: Make, session: Session, language: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from sqlalchemy.exc import OperationalError
 
-    from feedback_loop.responses import queries
+    from feedback_loop.responses import together
 
     make.survey("parcels")
     session.commit()
@@ -205,7 +279,7 @@ def test_errors_that_customers_meet(
         def break_off(*_args: object, error: Exception = error) -> None:
             raise error
 
-        monkeypatch.setattr(queries, "survey_by_slug", break_off)
+        monkeypatch.setattr(together, "open_page", break_off)
         page = client.get("/s/parcels", query_string=lang)
         assert page.status_code == status
         check(page.text, language)
@@ -283,7 +357,7 @@ def test_a_closing_mail_as_it_travels(
 
     row = make.notification()
     row.data = {**row.data, "language": language}
-    sent = as_email(compose(row, settings, "TOKEN"), settings.mail_from, now).as_bytes()
+    sent = as_bytes(compose(row, settings, "TOKEN"), settings.mail_from, now)
     header = re.search(rb"^Subject: (.*(?:\r?\n[ \t].*)*)", sent, flags=re.MULTILINE)
     assert header
     assert header[1].isascii()

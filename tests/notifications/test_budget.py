@@ -172,7 +172,7 @@ def test_a_mail_that_has_its_place_keeps_it_while_the_server_is_busy(
 def test_a_mail_that_was_refused_leaves_its_place_to_the_next(
     ask: Ask, sessions: Sessions, smtp: Settings, sink: Sink, now: datetime
 ) -> None:
-    sink.refuse["maya@example.com"] = "550 5.1.1 no such user"
+    sink.refuse["maya@example.com"] = "552 5.2.2 mailbox full"
     ask("maya@example.com", 1)
     assert drain_outbox(sessions, smtp, lambda: now).failed == 1
     sink.refuse.clear()
@@ -210,7 +210,7 @@ def test_two_workers_that_decide_on_one_address_at_the_same_moment_let_one_pass(
     ask: Ask, sessions: Sessions, smtp: Settings, now: datetime
 ) -> None:
     from feedback_loop.jobs.claims import claim
-    from feedback_loop.notifications.service import let_through
+    from feedback_loop.notifications.delivering import let_through
 
     for round in range(10):
         address = f"person{round}@example.com"

@@ -13,7 +13,8 @@ from feedback_loop import mail
 from feedback_loop.db import Sessions
 from feedback_loop.notifications.models import Notification, NotificationState
 from feedback_loop.notifications.queries import by_token
-from feedback_loop.notifications.service import cancel, drain_outbox, suppress, token_of
+from feedback_loop.notifications.service import cancel, drain_outbox, token_of
+from feedback_loop.notifications.suppressing import suppress
 from feedback_loop.settings import Settings
 from tests.factories import Make
 from tests.smtp import Sink, running, text_of
@@ -119,7 +120,8 @@ def test_later_means_later_with_growing_pauses_and_an_end(
         moments.append((row.next_at - moment).total_seconds() / 60)
         moment = row.next_at
         make.session.commit()
-    assert moments[:5] == [1, 5, 15, 30, 60]
+    for waited, minutes in zip(moments[:5], [1, 5, 15, 30, 60], strict=True):
+        assert 0.8 * minutes <= waited <= 1.2 * minutes
     assert moment - now > timedelta(hours=72)
     assert row.reason.startswith("Given up after 72 hours: 451")
 

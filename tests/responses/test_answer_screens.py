@@ -12,8 +12,9 @@ from werkzeug.test import TestResponse
 
 from feedback_loop.responses.models import Answer, Customer, RawComment
 from feedback_loop.responses.raw import unseal
-from feedback_loop.settings import Settings
+from feedback_loop.settings import PACKAGE, Settings
 from feedback_loop.surveys.models import ScaleName, SurveyState
+from feedback_loop.surveys.scales import SCALES
 from tests.factories import Make
 
 
@@ -77,12 +78,25 @@ def test_a_link_with_a_wrong_score_preselects_nothing(client: FlaskClient, slug:
     assert "checked" not in page.text
 
 
+def test_words_belong_to_the_movement_that_was_the_last_answer_a_survey_takes(
+    client: FlaskClient, make: Make, session: Session
+) -> None:
+    make.survey("full").answer_limit = 1
+    session.commit()
+    page = client.get("/s/full?score=no")
+    fields = {"form_token": token_on(page), "score": "no"}
+    assert client.post("/s/full/signs", data=fields | {"sign": "gesture"}).json == {"counts": True}
+    assert client.get("/s/full").status_code == 410
+    assert client.post("/s/full", data=fields | {"comment": "It was wet."}).status_code == 303
+    assert session.scalars(select(RawComment)).one()
+
+
 def test_sending_records_score_comment_and_context(
     client: FlaskClient, slug: str, session: Session, settings: Settings
 ) -> None:
     sent = send(client, f"/s/{slug}?c_page=/help&c_=x&utm=y", score="no", comment=" It was wet. ")
     assert sent.status_code == 303
-    assert sent.location == f"/s/{slug}/thanks"
+    assert sent.location == f"/s/{slug}/thanks?low=1&words=1"
     answer = session.scalars(select(Answer)).one()
     assert (answer.score, answer.customer_id, answer.context) == (0, None, {"page": "/help"})
     assert answer.comment is None, "the raw text stays out of answers"
@@ -213,10 +227,11 @@ def test_every_scale_takes_each_of_its_scores(
 
 
 def test_thanks_say_what_happens_next(client: FlaskClient, slug: str) -> None:
-    page = client.get(f"/s/{slug}/thanks")
+    page = client.get(f"/s/{slug}/thanks?words=1&mail=1")
     assert page.status_code == 200
-    assert "A person reads what you wrote." in page.text
+    assert "Now we know how it went for you" in page.text
     assert "What happens next" in page.text
+    assert "we write to you and ask whether that helped" in page.text
     assert "Change my answer" not in page.text
 
 
@@ -238,3 +253,15 @@ def test_an_unknown_survey_is_not_found(client: FlaskClient, slug: str) -> None:
 
 def test_the_address_works_however_it_is_typed(client: FlaskClient, slug: str) -> None:
     assert client.get(f"/s/{slug.upper()}").status_code == 200
+
+
+@pytest.mark.parametrize("scale", list(ScaleName))
+def test_the_first_page_weighs_little(client: FlaskClient, make: Make, session: Session, scale: ScaleName) -> None:
+    """Page, styles and script together, as they are and before any compression."""
+    make.survey("any", scale, tags=["Delivery", "Price", "Packaging", "Size and fit", "Advice", "Returns"])
+    session.commit()
+    page = client.get(f"/s/any?score={SCALES[scale].choices[0].written if SCALES[scale].choices else ''}")
+    parts = re.findall(r'(?:href|src)="/(static/[^"]+)"', page.text)
+    assert "static/public.css" in parts
+    weight = len(page.data) + sum((PACKAGE / part).stat().st_size for part in parts)
+    assert weight < 26_000, weight

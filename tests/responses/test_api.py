@@ -274,6 +274,9 @@ def test_answers_are_read_in_pages_that_miss_and_repeat_none(program: Program, s
         make.answer(survey=survey, said_at=make.now - timedelta(days=9 - day), external_id=f"a{index}")
         for index, day in enumerate(days)
     ]
+    # Of an anonymous survey the ids lie below zero, in no order.
+    early = make.now - timedelta(days=30)
+    made = [make.answer(survey=survey, said_at=early, id=-number) for number in (9, 7, 2)] + made
     make.answer("Elsewhere.")
     make.session.commit()
     seen, cursor = [], ""
@@ -283,8 +286,8 @@ def test_answers_are_read_in_pages_that_miss_and_repeat_none(program: Program, s
         seen += [each["id"] for each in page["items"]]
         cursor = page["next_cursor"]
     assert seen == [answer.id for answer in made]
-    since = program.get("answers", survey="help-centre", since=made[4].answered_at.isoformat().replace("+00:00", "Z"))
-    assert [each["id"] for each in since.json["items"]] == [answer.id for answer in made[4:]]
+    since = program.get("answers", survey="help-centre", since=made[7].answered_at.isoformat().replace("+00:00", "Z"))
+    assert [each["id"] for each in since.json["items"]] == [answer.id for answer in made[7:]]
     assert since.json["next_cursor"] is None
 
 
@@ -342,3 +345,24 @@ def test_a_session_opens_nothing_and_no_cookie_is_set(client: FlaskClient, make:
     assert response.status_code == 200
     assert "Set-Cookie" not in response.headers
     assert "Set-Cookie" not in client.get("/api/v1/openapi.json").headers
+
+
+def test_a_draft_and_an_archived_survey_invite_nobody_and_take_no_answers(program: Program, make: Make) -> None:
+    make.survey("draft", is_published=False)
+    make.survey("gone").archived_at = make.now
+    full = make.survey("full")
+    full.answer_limit = 1
+    make.answer(survey=full)
+    make.session.commit()
+    invited = program.send(
+        "invitations", *({"survey": slug, "customer_email": "maya@example.com"} for slug in ("draft", "gone", "full"))
+    )
+    assert errors(invited) == {
+        "/items/0/survey": "survey 'draft' is a draft; publish it first",
+        "/items/1/survey": "survey 'gone' is archived",
+        "/items/2/survey": "survey 'full' has as many answers as it takes",
+    }
+    for slug in ("draft", "gone"):
+        assert statuses(program.send("answers", ITEM | {"survey": slug})) == ["rejected"]
+    listed = [survey["slug"] for survey in program.get("surveys").json["items"]]
+    assert "gone" not in listed

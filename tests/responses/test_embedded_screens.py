@@ -77,7 +77,7 @@ def test_an_answer_is_recorded_with_its_context_and_thanked_for_in_the_frame(
     client: FlaskClient, survey: Survey, session: Session
 ) -> None:
     sent = send(client, "/s/parcels/embed?c_page=/help", score="no", comment="It was wet.")
-    assert sent.location == "/s/parcels/embed/thanks"
+    assert sent.location == "/s/parcels/embed/thanks?low=1&words=1"
     answer = session.scalars(select(Answer)).one()
     assert (answer.score, answer.context) == (0, {"page": "/help"})
 

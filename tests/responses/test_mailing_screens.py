@@ -16,7 +16,7 @@ from werkzeug.test import TestResponse
 from feedback_loop.clock import utc_now
 from feedback_loop.db import Sessions
 from feedback_loop.notifications.models import Notification, NotificationState
-from feedback_loop.notifications.service import suppress
+from feedback_loop.notifications.suppressing import suppress
 from feedback_loop.responses.mailings.asking import ask_due
 from feedback_loop.responses.mailings.models import Mailing, MailingState
 from feedback_loop.settings import Settings
@@ -216,7 +216,7 @@ def test_progress_shows_where_people_stand_and_renews_itself_while_mails_go_out(
     assert "The next reminder is looked at not before" in words(page)
     with sessions.begin() as own:
         own.get_one(Mailing, mailing.id).survey.state = SurveyState.CLOSED
-    assert "Nothing goes out: the survey is closed." in words(admin.get(f"{BASE}/{mailing.id}"))
+    assert "Nothing goes out. This survey is paused." in words(admin.get(f"{BASE}/{mailing.id}"))
 
 
 def test_stopping_is_one_button_and_said_to_be_so(admin: FlaskClient, survey: Survey, session: Session) -> None:
@@ -280,8 +280,8 @@ def test_a_mailing_is_found_under_its_own_survey_only(
 def test_a_closed_survey_takes_no_mailing(admin: FlaskClient, survey: Survey, make: Make) -> None:
     make.session.get_one(Survey, survey.id).state = SurveyState.CLOSED
     make.session.commit()
-    assert "open it again to ask people" in words(admin.get(BASE))
-    assert "This survey is closed." in words(send(admin))
+    assert "This survey is paused. Open it again first." in words(admin.get(BASE))
+    assert "This survey is paused." in words(send(admin))
 
 
 @pytest.mark.parametrize("verb", ["start", "stop", "discard", "test"])

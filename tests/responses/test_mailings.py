@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import threading
 from collections import Counter
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Engine, select
 from sqlalchemy.exc import IntegrityError
 
 from feedback_loop import tokens
@@ -18,7 +19,8 @@ from feedback_loop.accounts.models import User
 from feedback_loop.db import Sessions, insert_missing
 from feedback_loop.notifications.budget import Rank
 from feedback_loop.notifications.models import Notification, NotificationState
-from feedback_loop.notifications.service import cancel_to, compose, suppress
+from feedback_loop.notifications.service import cancel_to, compose
+from feedback_loop.notifications.suppressing import suppress
 from feedback_loop.responses.csvfiles import ImportFailed
 from feedback_loop.responses.mailings import queries, service
 from feedback_loop.responses.mailings.asking import ask_due
@@ -29,8 +31,9 @@ from feedback_loop.responses.models import Customer, Invitation
 from feedback_loop.responses.queries import invitation_by_token
 from feedback_loop.responses.service import record_answer
 from feedback_loop.settings import Settings
-from feedback_loop.surveys.models import Survey, SurveyState
+from feedback_loop.surveys.models import ScaleName, Survey, SurveyState
 from tests.factories import Cast, Make
+from tests.pages import counted
 
 ALL_DAY = Plan(name="October", opens=0, closes=24)
 MINUTE = timedelta(minutes=1)
@@ -182,6 +185,21 @@ def test_the_review_says_who_will_be_asked_and_who_not_and_why(mail: Mail, make:
     assert found.span is not None
 
 
+def test_the_review_looks_each_person_up_in_indexes_that_hold_no_one_else(mail: Mail, engine: Engine) -> None:
+    if engine.dialect.name != "sqlite":
+        pytest.skip("Other databases choose by the size of the table, which is empty here.")
+    mailing = mail.draft()
+    with counted(engine) as sent:
+        queries.review(mail.session, mailing, mail.now, mail.settings)
+    query = next(statement for statement in sent if "AS answered_at" in statement)
+    plan = mail.session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", ("1",) * query.count("?"))
+    steps = [row[3] for row in plan]
+    assert not any("answered_at" in step and "customer_id=?" not in step for step in steps), steps
+    assert any("ix_answers_customer_id (customer_id=? AND survey_id=?)" in step for step in steps), steps
+    tables = ("SCAN answers", "SCAN invitations", "SCAN notifications", "SCAN customers")
+    assert not any(step.startswith(tables) for step in steps), steps
+
+
 def test_a_draft_can_be_changed_and_discarded_a_started_one_not(mail: Mail) -> None:
     mailing = mail.draft(2)
     service.change(mail.session, mailing, replace(ALL_DAY, rate=5))
@@ -218,7 +236,7 @@ def test_starting_is_refused_when_it_makes_no_sense(mail: Mail, now: datetime, c
     else:
         mail.start(mailing)
     mail.session.commit()
-    with pytest.raises(Refused, match={"closed": "is closed", "nobody": "Nobody", "twice": "is being sent"}[case]):
+    with pytest.raises(Refused, match={"closed": "is paused", "nobody": "Nobody", "twice": "is being sent"}[case]):
         service.start(mail.session, mailing, 1, now, mail.settings)
 
 
@@ -506,3 +524,40 @@ def test_a_customer_we_know_keeps_name_and_zone_where_the_list_says_nothing(mail
     mail.look()
     found = mail.session.scalars(select(Customer)).one()
     assert (found.name, found.time_zone) == ("Maya Lind", "Asia/Tokyo")
+
+
+def test_a_mail_asks_by_faces_with_their_words(mail: Mail, make: Make, now: datetime) -> None:
+    mailing = mail.draft(1, survey=make.survey("mood", ScaleName.SMILEYS))
+    (person,) = mail.people(mailing)
+    message = service.preview(mailing, person, now, mail.settings)
+    assert re.search(r'\?score=1"[^>]*><span aria-hidden="true">😠</span> Very dissatisfied</a>', message.html)
+    assert "\nVery satisfied: " in message.text
+
+
+def test_a_survey_that_is_full_or_over_asks_nobody(mail: Mail, make: Make) -> None:
+    mail.start(mail.draft(3))
+    mail.survey.answer_limit = 1
+    make.answer(survey=mail.survey)
+    mail.session.commit()
+    assert mail.look() == 0
+    mail.survey.answer_limit, mail.survey.closes_at = None, mail.now
+    mail.session.commit()
+    assert mail.look() == 0
+    mail.survey.closes_at = None
+    mail.session.commit()
+    assert mail.look() == 3
+
+
+def test_a_mail_asks_in_the_words_an_admin_wrote_for_its_language_and_in_the_surveys_colour(mail: Mail) -> None:
+    mail.survey.question, mail.survey.accent = "How was it?", "#7a1f5c"
+    mail.survey.translations = {"de": {"question": "Wie war es?"}}
+    mailing = mail.draft(1)
+    for language, asked in (("de", "Wie war es?"), ("fr", "How was it?"), ("", "How was it?")):
+        person = Recipient(email="maya@example.com", name="", context={"language": language})
+        for kind in ("invitation", "reminder"):
+            written = service.preview(mailing, person, mail.now, mail.settings, kind)
+            assert asked in written.subject
+            assert asked in written.text
+            assert asked in written.html
+            assert "background-color:#7a1f5c" in written.html
+            assert ("How was it?" in written.html) == (asked == "How was it?")

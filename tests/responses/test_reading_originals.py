@@ -33,10 +33,11 @@ WHY = "She asks to be called back."
 
 def typed(make: Make, now: datetime, settings: Settings, comment: str = TYPED) -> Answer:
     """An answer as a customer sends it, which waits to be redacted."""
-    return record_answer(
+    answer_id = record_answer(
         make.session, make.survey(), score=0, comment=comment, customer=None, invitation=None, context={},
         external_id=None, answered_at=now, now=now, settings=settings,
     )  # fmt: skip
+    return make.session.get_one(Answer, answer_id)
 
 
 def redacted(make: Make, sessions: Sessions, now: datetime, settings: Settings, comment: str = TYPED) -> Answer:

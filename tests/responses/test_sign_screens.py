@@ -159,7 +159,7 @@ def test_a_page_that_lay_open_for_days_is_still_one_answer(
     token = token_on(client.get("/s/order?score=4"))
     client.post("/s/order/signs", data={"form_token": token, "score": "4", "sign": "gesture"})
     with monkeypatch.context() as days_later:
-        days_later.setattr(forms, "FORM_TOKEN_HOURS", -1)
+        days_later.setattr(forms, "FORM_TOKEN_AGE", timedelta(hours=-1))
         late = client.post("/s/order", data={"form_token": token, "score": "4", "comment": "Late.", "website": ""})
     assert late.status_code == 400
     values = {"form_token": token_on(late), "score": "4", "comment": "Late.", "website": ""}

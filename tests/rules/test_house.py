@@ -84,7 +84,8 @@ def test_statements_of_the_first_release_keep_their_ids_and_these_are_never_give
             connection.exec_driver_sql(sql)
     migrate(engine)
     with engine.begin() as connection:
-        assert connection.exec_driver_sql("SELECT id, text, kept_out FROM statements").all() == [(7, "Wet", 0)]
+        kept = connection.exec_driver_sql("SELECT id, text, kept_out, survey_id FROM statements").all()
+        assert kept == [(7, "Wet", 0, 1)]
         connection.exec_driver_sql("DELETE FROM statements")
         connection.exec_driver_sql(
             "INSERT INTO statements (answer_id, position, role, kind, text, said_at, reason, is_exemplar, kept_out) "
@@ -108,6 +109,8 @@ def test_every_setting_is_documented() -> None:
     ("name", "value", "message"),
     [
         ("HOLD_MINUTES", "soon", "HOLD_MINUTES is 'soon'; give a whole number"),
+        ("PRIORITY_THRESHOLDS", "5 80 20", "give three whole numbers, each above the last"),
+        ("DIGEST_HOUR", "24", "from 0 to 23"),
         ("SMTP_PORT", "0", "from 1 to 65535"),
         ("SMTP_SECURITY", "ssl", "give one of none, starttls, tls"),
         ("PUBLIC_URL", "feedback.example.com", "give an address such as https://"),

@@ -83,6 +83,16 @@ def test_each_score_of_the_mail_says_what_it_means(client: FlaskClient, cast: Ca
     assert text(effort, "mail-text").splitlines()[2].startswith("1 (Very difficult): http")
 
 
+def test_a_mail_shows_smileys_with_their_words(client: FlaskClient, cast: Cast, make: Make) -> None:
+    make.survey("mood", ScaleName.SMILEYS)
+    make.session.commit()
+    sign_in(client, cast.vera)
+    page = client.get("/surveys/mood/share")
+    labels = re.findall(r"<a [^>]*>([^<]+)</a>", text(page, "mail-html"))
+    assert (labels[0], labels[-1]) == ("😠 Very dissatisfied", "😀 Very satisfied")
+    assert "\nVery satisfied: http" in text(page, "mail-text").replace("\r", "")
+
+
 def test_the_mail_is_made_of_tables_and_its_question_breaks_nothing(
     client: FlaskClient, cast: Cast, survey: Survey
 ) -> None:
@@ -202,4 +212,4 @@ def test_a_closed_survey_says_what_its_links_say(
     survey.state = SurveyState.CLOSED
     session.commit()
     sign_in(client, cast.vera)
-    assert "This survey is closed" in words(client.get("/surveys/order/share"))
+    assert "This survey is paused" in words(client.get("/surveys/order/share"))

@@ -31,7 +31,32 @@ def test_surveys_show_answers_and_low_scores_with_their_base(
     session.commit()
     sign_in(client, cast.vera)
     page = words(client.get("/surveys"))
-    assert "Satisfaction, 1 to 5 5 3 2 of 4 (50 %)" in page
+    assert "Satisfaction, 1 to 5 5 3 CSAT 25 % of 4 answers 2 low" in page
+
+
+@pytest.mark.parametrize(
+    ("scale", "scores", "said"),
+    [
+        (ScaleName.HELPFUL, (1, 0), "Helpful 50 % of 2 answers"),
+        (ScaleName.NPS, (0, 0, 9), "NPS −33 from 3 answers"),
+        (ScaleName.NPS, (10,), "NPS +100 from 1 answer"),
+        (ScaleName.STARS, (4, 5, 5), "Stars 4.7 of 5 from 3 answers"),
+        (ScaleName.SMILEYS, (1, 5), "Smileys 50 % of 2 answers"),
+        (ScaleName.TEXT, (None,), "no scores"),
+    ],
+)
+def test_each_scale_is_summed_up_by_its_figure(
+    client: FlaskClient, cast: Cast, make: Make, session: Session, scale: ScaleName, scores: tuple[int], said: str
+) -> None:
+    survey = make.survey("order", scale)
+    for score in scores:
+        make.answer("Late.", survey=survey, score=score)
+    session.commit()
+    sign_in(client, cast.vera)
+    assert said in words(client.get("/surveys"))
+    page = words(client.get("/surveys/order"))
+    assert (said in page) == (scale != ScaleName.TEXT)
+    assert ("Likely between" in page) == (scale not in (ScaleName.TEXT, ScaleName.STARS))
 
 
 def test_the_list_asks_no_more_for_more_surveys(
@@ -86,7 +111,7 @@ def test_a_survey_pages_its_answers(client: FlaskClient, cast: Cast, make: Make,
 def test_a_survey_is_made_with_texts_that_suit_its_scale(client: FlaskClient, cast: Cast, session: Session) -> None:
     sign_in(client, cast.ada)
     response = client.post("/surveys/new", data={"name": "Help", "slug": "help", "scale": "helpful"})
-    assert response.location == "/surveys/help"
+    assert response.location == "/surveys/help/edit"
     survey = session.scalars(select(Survey)).one()
     assert survey.question == "Was this helpful?"
     assert survey.thanks
@@ -128,7 +153,7 @@ def test_a_survey_is_closed_and_opened_again(client: FlaskClient, cast: Cast, ma
     client.post("/surveys/order/state", data={"state": "closed"})
     again(session, survey)
     assert survey.state == SurveyState.CLOSED
-    assert "it takes no more answers" in words(client.get("/surveys/order"))
+    assert "This survey is paused." in words(client.get("/surveys/order"))
     client.post("/surveys/order/state", data={"state": "open"})
     again(session, survey)
     assert survey.state == SurveyState.OPEN

@@ -6,6 +6,7 @@ meanwhile. Only worker code imports this module: it needs the arrays and models 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,6 +22,7 @@ from feedback_loop.analysis.embedding import Embedder
 from feedback_loop.analysis.kinds import Kind, classify
 from feedback_loop.analysis.language import detect
 from feedback_loop.analysis.splitting import split
+from feedback_loop.clock import day_of
 from feedback_loop.complaints import vectors
 from feedback_loop.complaints.corrections import end_of, merged_into
 from feedback_loop.complaints.models import (
@@ -34,17 +36,20 @@ from feedback_loop.complaints.models import (
 from feedback_loop.complaints.service.corrections import CORRECTING
 from feedback_loop.complaints.service.counts import Change, count_changes, date_again
 from feedback_loop.db import Sessions, reading
-from feedback_loop.jobs.claims import Claim, all_still_ours, claim, queue
+from feedback_loop.jobs.claims import Claim, all_still_ours, queue
 from feedback_loop.responses.models import Answer
+from feedback_loop.responses.waiting import claim_answers, give_back, is_of_the_row, note_trouble, to_analyse
 from feedback_loop.surveys.models import Survey
 from feedback_loop.surveys.scales import SCALES
+
+log = logging.getLogger(__name__)
 
 LEASE = timedelta(minutes=5)
 AT_ONCE = 1_000  # answers of one pass
 Clock = Callable[[], datetime]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # each is a key of its own: quicker than comparing what it holds
 class Piece:
     """A statement to be: one text of one answer."""
 
@@ -73,6 +78,10 @@ def pieces_of(answer_id: int, comment: str, low_score: bool | None, said_at: dat
         parts = [part for part in split(comment, language) if classify(part, low_score) == Kind.PROBLEM]
         pieces += [Piece(answer_id, index, kind, part, said_at, language) for index, part in enumerate(parts, 1)]
     return pieces
+
+
+class Stopped(Exception):
+    """This process is to end, and the pass with it."""
 
 
 class LastExemplars:
@@ -108,6 +117,7 @@ def analyse_pending(
     clock: Clock,
     limit: int = AT_ONCE,
     last: LastExemplars | None = None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> int:
     """Turn redacted answers into statements and assign each to the complaint it is closest to.
 
@@ -117,19 +127,68 @@ def analyse_pending(
         clock: Called for the present moment.
         limit: At most so many answers.
         last: What an earlier pass read, to be used again where nothing has changed.
+        stop: Asked again and again whether this process is to end: a pass over long answers takes longer than it is
+            given to. The answers are then let go and wait for the next worker.
 
     Returns:
-        How many answers were analysed; 0 means none is waiting.
+        How many answers were analysed; 0 means none is waiting, or that it was stopped.
     """
     with sessions.begin() as session:
-        due = [Answer.redacted_at.is_not(None), Answer.analysed_at.is_(None)]
-        claims = claim(session, Answer, due, [Answer.id], limit, clock(), LEASE)
-        if not claims:
+        claims = claim_answers(session, to_analyse(), limit, clock(), LEASE)
+    return analyse_claimed(sessions, embedder, clock, claims, last or LastExemplars(), stop) if claims else 0
+
+
+def analyse_claimed(
+    sessions: Sessions,
+    embedder: Embedder,
+    clock: Clock,
+    claims: list[Claim],
+    last: LastExemplars,
+    stop: Callable[[], bool],
+) -> int:
+    """Analyse claimed answers. Where one of them cannot be, the others are: they are halved until it stands alone."""
+    try:
+        return analyse_at_once(sessions, embedder, clock, claims, last, stop)
+    except Stopped:
+        give_back(sessions, claims)
+        return 0
+    except Exception as error:
+        if not is_of_the_row(error):
+            give_back(sessions, claims)
+            raise
+        if len(claims) == 1:
+            log.exception("Answer %d could not be analysed.", claims[0].id)
+            note_trouble(sessions, claims[0], "Analysing", error)
             return 0
+        half = len(claims) // 2
+        parts = claims[:half], claims[half:]
+        return sum(analyse_claimed(sessions, embedder, clock, part, last, stop) for part in parts)
+
+
+def analyse_at_once(
+    sessions: Sessions,
+    embedder: Embedder,
+    clock: Clock,
+    claims: list[Claim],
+    last: LastExemplars,
+    stop: Callable[[], bool],
+) -> int:
+    """Analyse claimed answers, all or none.
+
+    Raises:
+        Stopped: This process is to end.
+    """
+
+    def go_on(_done: int, _all: int) -> None:
+        if stop():
+            raise Stopped
+
+    with reading(sessions) as session:
         rows = session.execute(
             select(Answer.id, Answer.comment, Answer.score, Answer.answered_at, Survey.scale)
             .join(Survey, Survey.id == Answer.survey_id)
             .where(Answer.id.in_([each.id for each in claims]))
+            .order_by(Answer.id)
         ).all()
     pieces = [
         piece
@@ -140,17 +199,17 @@ def analyse_pending(
     hashes = {piece: vectors.hash_text(piece.text) for piece in problems}
     with reading(sessions) as session:
         stored = vectors.known(session, hashes.values(), embedder.name)
-        exemplars = (last or LastExemplars()).read(session, embedder)
+        exemplars = last.read(session, embedder)
 
     fresh = {hashes[piece]: piece.text for piece in problems if hashes[piece] not in stored}
-    made = dict(zip(fresh, embedder.encode(list(fresh.values())), strict=True)) if fresh else {}
+    made = dict(zip(fresh, embedder.encode(list(fresh.values()), go_on), strict=True)) if fresh else {}
     matrix = dict(zip(stored, vectors.unpack([data for _, data in stored.values()], embedder.dimensions), strict=True))
     matrix.update(made)
     placed = place(problems, hashes, matrix, exemplars, embedder)
 
     with sessions.begin() as session:
         vectors.store(session, made, embedder.name)
-        ids = {key: row[0] for key, row in vectors.known(session, hashes.values(), embedder.name).items()}
+        ids = vectors.ids(session, hashes.values(), embedder.name)
         return write_statements(
             session, claims, pieces, placed, {piece: ids[key] for piece, key in hashes.items()}, clock()
         )
@@ -196,11 +255,20 @@ def write_statements(
     session.execute(
         update(Answer)
         .where(Answer.id.in_(ours))
-        .values(analysed_at=now, claimed_until=None)
+        .values(analysed_at=now, claimed_until=None, attempts=0, trouble="")
+        .execution_options(synchronize_session=False)
+    )
+    session.execute(
+        update(Answer)
+        .where(Answer.id.in_(ours), Answer.survey_id.in_(select(Survey.id).where(Survey.is_anonymous)))
+        .values(analysed_at=day_of(now))
         .execution_options(synchronize_session=False)
     )
     into = merged_into(session)
     decided = decided_by_people(session, vector_ids.values(), into)
+    customers, surveys = {}, {}
+    for row in session.execute(select(Answer.id, Answer.customer_id, Answer.survey_id).where(Answer.id.in_(ours))):
+        customers[row.id], surveys[row.id] = row.customer_id, row.survey_id
     old = session.execute(
         select(
             Statement.id,
@@ -210,20 +278,22 @@ def write_statements(
             Statement.vector_id,
             Statement.text,
             Statement.complaint_id,
-            Answer.customer_id,
-        )
-        .join(Answer, Answer.id == Statement.answer_id)
-        .where(Statement.answer_id.in_(ours))
+            Statement.customer_id,
+        ).where(Statement.answer_id.in_(ours))
     ).all()
     # An answer sent again with the same words keeps its statements, and with them what people decided about these.
     said = {(row.answer_id, row.position, row.kind, row.vector_id, row.text): row.id for row in old}
     same = {piece: said.get(identity(piece, vector_ids)) for piece in pieces if piece.answer_id in ours}
     stays = {id for id in same.values() if id is not None}
-    old = [row for row in old if row.id not in stays]
-    session.execute(delete(Statement).where(Statement.id.in_([row.id for row in old])))
+    gone = [row for row in old if row.id not in stays]
+    session.execute(delete(Statement).where(Statement.id.in_([row.id for row in gone])))
     if stays:
-        moments = [{"id": id, "said_at": piece.said_at} for piece, id in same.items() if id is not None]
-        session.execute(update(Statement), moments)
+        again = [
+            {"id": id, "said_at": piece.said_at, "customer_id": customers[piece.answer_id]}
+            for piece, id in same.items()
+            if id is not None
+        ]
+        session.execute(update(Statement), again)
     rows: list[dict[str, Any]] = []
     for piece in pieces:
         if piece.answer_id not in ours or same[piece] is not None:
@@ -240,6 +310,8 @@ def write_statements(
         rows.append(
             {
                 "answer_id": piece.answer_id,
+                "customer_id": customers[piece.answer_id],
+                "survey_id": surveys[piece.answer_id],
                 "position": piece.position,
                 "role": piece.role,
                 "kind": piece.kind,
@@ -254,10 +326,15 @@ def write_statements(
                 "nearest": nearest,
             }
         )
-    changes = [Change(row.id, row.complaint_id, None, is_gone=True, customer_id=row.customer_id) for row in old]
+    # One that stays but is another customer's now counts as gone and come again.
+    handed = [row for row in old if row.id in stays and row.customer_id != customers[row.answer_id]]
+    changes = [
+        Change(row.id, row.complaint_id, None, is_gone=True, customer_id=row.customer_id) for row in [*gone, *handed]
+    ]
+    changes += [Change(row.id, None, row.complaint_id) for row in handed]
     if rows:
         # The ids are read back: SQLite would return them only from rows inserted one by one, at four times the price.
-        session.execute(insert(Statement), rows)
+        session.connection().execute(insert(Statement.__table__), rows)  # type: ignore[arg-type]
         placed_now = select(Statement.id, Statement.complaint_id).where(
             Statement.answer_id.in_(ours), Statement.complaint_id.is_not(None)
         )

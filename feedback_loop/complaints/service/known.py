@@ -5,7 +5,7 @@ Only worker code imports this module: it needs the arrays of `analysis/`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -132,11 +132,14 @@ def decided_rows(
     )
 
 
-def embed_again(sessions: Sessions, embedder: Embedder) -> int:
+def embed_again(sessions: Sessions, embedder: Embedder, progress: Callable[[int], None] | None = None) -> int:
     """Give statements that have a vector of another model one of this model, so that complaints outlive the change.
 
     In batches of their own: broken off, it goes on where it was. Those that stand for complaints come first, so that
     new statements find their complaints again soon.
+
+    Args:
+        progress: Called after each batch with how many have been looked at.
 
     Returns:
         How many statements got another vector.
@@ -169,14 +172,16 @@ def embed_again(sessions: Sessions, embedder: Embedder) -> int:
             made = dict(zip(fresh, embedder.encode(list(fresh.values())), strict=True)) if fresh else {}
             with sessions.begin() as session:
                 vectors.store(session, made, embedder.name)
-                ids = vectors.known(session, hashes.values(), embedder.name)
+                ids = vectors.ids(session, hashes.values(), embedder.name)
                 table = Statement.__table__
                 session.connection().execute(
                     update(table)  # type: ignore[arg-type]
                     .where(table.c.id == bindparam("key"))
                     .values(vector_id=bindparam("vector")),
-                    [{"key": key, "vector": ids[text_hash][0]} for key, text_hash in hashes.items()],
+                    [{"key": key, "vector": ids[text_hash]} for key, text_hash in hashes.items()],
                 )
+            if progress:
+                progress(done)
     with sessions.begin() as session:
         used = select(Statement.id).where(Statement.vector_id == Vector.id).exists()
         session.execute(delete(Vector).where(Vector.model != embedder.name, ~used))

@@ -18,7 +18,8 @@ from feedback_loop.complaints.service.known import WINDOW, embed_again, read_kno
 from feedback_loop.complaints.service.parts import decide_parts, read_parts
 from feedback_loop.complaints.service.writing import Overtaken, map_of, spots_of, versions, write_refine
 from feedback_loop.db import Sessions, reading
-from feedback_loop.jobs.claims import give_back, prolonged, take_lease
+from feedback_loop.jobs.claims import WORKER, give_back, prolonged, take_lease
+from feedback_loop.logs import named
 
 REFINE = "refine"
 LEASE = timedelta(minutes=2)
@@ -60,45 +61,79 @@ def refine(
         RefineRunning: Another process holds the right to refine.
         Overtaken: People corrected complaints each time before it could write; nothing was changed.
     """
-    report = progress or (lambda _step, _share: None)
     started_at = clock()
-    with sessions.begin() as session:
-        if not take_lease(session, REFINE, started_at, LEASE):
-            raise RefineRunning("A refine is running already; its result will appear by itself.")
+    begin(sessions, started_at)
     try:
         with prolonged(sessions, REFINE, clock, LEASE, PROLONG):
-            for attempt in range(1, ATTEMPTS + 1):
-                try:
-                    return attempt_refine(sessions, embedder, clock, seed, report, window)
-                except Overtaken:
-                    if attempt == ATTEMPTS:
-                        raise
-            return None
+            return attempts(sessions, embedder, clock, seed, progress, window)
     except RefineRunning:
         raise
     except Exception as error:
-        with sessions.begin() as session:
-            session.add(
-                Refine(
-                    state=RefineState.FAILED,
-                    started_at=started_at,
-                    finished_at=clock(),
-                    model=embedder.name,
-                    seed=seed,
-                    seconds={},
-                    versions=versions(),
-                    changes={},
-                    message=f"{type(error).__name__}: {error}"[:2000],
-                )
-            )
+        record_failure(sessions, started_at, clock(), embedder.name, seed, named(error))
         raise
     finally:
-        with sessions.begin() as session:
-            give_back(session, REFINE)
+        end(sessions)
+
+
+def begin(sessions: Sessions, now: datetime) -> None:
+    """Take the right to refine.
+
+    Raises:
+        RefineRunning: Another process holds it.
+    """
+    with sessions.begin() as session:
+        if not take_lease(session, REFINE, now, LEASE):
+            raise RefineRunning("A refine is running already; its result will appear by itself.")
+
+
+def end(sessions: Sessions) -> None:
+    """Give the right to refine back."""
+    with sessions.begin() as session:
+        give_back(session, REFINE)
+
+
+def record_failure(
+    sessions: Sessions, started_at: datetime, now: datetime, model: str, seed: int, message: str
+) -> None:
+    """Show a refine that broke off, and why."""
+    with sessions.begin() as session:
+        session.add(
+            Refine(
+                state=RefineState.FAILED,
+                started_at=started_at,
+                finished_at=now,
+                model=model,
+                seed=seed,
+                seconds={},
+                versions=versions(),
+                changes={},
+                message=message[:2000],
+            )
+        )
+
+
+def attempts(
+    sessions: Sessions,
+    embedder: Embedder,
+    clock: Clock,
+    seed: int = 1,
+    progress: Progress | None = None,
+    window: int = WINDOW,
+    holder: str = WORKER,
+) -> Refine | None:
+    """See :func:`refine`; the right to it must be held by `holder` and is neither prolonged nor given back."""
+    report = progress or (lambda _step, _share: None)
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return attempt_refine(sessions, embedder, clock, seed, report, window, holder)
+        except Overtaken:
+            if attempt == ATTEMPTS:
+                raise
+    return None
 
 
 def attempt_refine(
-    sessions: Sessions, embedder: Embedder, clock: Clock, seed: int, report: Progress, window: int
+    sessions: Sessions, embedder: Embedder, clock: Clock, seed: int, report: Progress, window: int, holder: str
 ) -> Refine | None:
     """One look: read, compute, write if nobody corrected complaints meanwhile.
 
@@ -108,7 +143,7 @@ def attempt_refine(
     """
     started_at, timer = clock(), time.perf_counter()
     report("Reading statements", 0.0)
-    embed_again(sessions, embedder)
+    embed_again(sessions, embedder, lambda count: report(f"Embedding anew: {count:,}", 0.0))
     with reading(sessions) as session:
         known = read_known(session, embedder, window)
         parts = read_parts(session, known, embedder)
@@ -127,7 +162,7 @@ def attempt_refine(
     timer = time.perf_counter()
     report("Writing", 0.95)
     with sessions.begin() as session:
-        if not take_lease(session, REFINE, clock(), LEASE):
+        if not take_lease(session, REFINE, clock(), LEASE, holder):
             raise RefineRunning("This refine took too long and another one has begun; nothing was changed.")
         run = write_refine(session, known, found, decided, embedder, spots, clock())
         run.started_at, run.seed = started_at, seed

@@ -11,6 +11,7 @@ from feedback_loop.accounts.models import User
 from feedback_loop.analysis.redaction import KINDS, redact
 from feedback_loop.complaints.models import Search, SearchState, Statement
 from feedback_loop.db import clean_text
+from feedback_loop.jobs.bell import ring
 
 LONGEST = 500  # characters; a search is one thing, said in a sentence or two
 LONGEST_READ = 10_000  # more is not even redacted, which takes time
@@ -93,6 +94,7 @@ def write_down(session: Session, text: str, statement_id: int | None, by: User, 
     search = Search(by_id=by.id, text=text, statement_id=statement_id, made_at=now)
     session.add(search)
     session.flush()
+    ring(session, "search")
     return search
 
 

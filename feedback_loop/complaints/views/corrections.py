@@ -60,7 +60,7 @@ def correct_statements() -> Reply:
     form, status = StatementsForm(), 200
     form.offer(homes)
     if request.method == "POST":
-        wanted = form.wanted(home, tuple(each.id for each in picked))
+        wanted = form.wanted(homes, tuple(each.id for each in picked))
         if wanted is not None:
             try:
                 corrections.add(session(), wanted, me(), utc_now())

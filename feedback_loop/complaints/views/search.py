@@ -16,7 +16,10 @@ from feedback_loop.complaints.service import searching
 from feedback_loop.complaints.views.blueprint import bp
 from feedback_loop.db import reading
 from feedback_loop.surveys.scales import SCALES
+from feedback_loop.web import limits
 from feedback_loop.web.database import session, sessions, settings
+
+TOO_MANY = "You have searched 30 times within a minute. Wait a minute, then search again."
 
 Reply = str | tuple[str, int] | Response
 
@@ -45,6 +48,8 @@ def search_page(text: str = "", error: str = "", status: int = 200) -> Reply:
 def begin_search() -> Reply:
     """Write a search down."""
     text = request.form.get("text", "")
+    if not limits.count(limits.SEARCHES, str(current_user.id)):
+        return search_page(text.strip(), TOO_MANY, 429)
     try:
         found = searching.ask(session(), text, me(), utc_now(), settings().phone_region or None)
     except searching.Refused as error:
@@ -61,6 +66,8 @@ def like(statement_id: int) -> Reply:
     statement = session().get(Statement, statement_id) or abort(
         404, "This statement is gone: who said it has changed or taken back the answer."
     )
+    if not limits.count(limits.SEARCHES, str(current_user.id)):
+        return search_page(error=TOO_MANY, status=429)
     found = searching.ask_like(session(), statement, me(), utc_now())
     session().commit()
     return redirect(url_for(".searched", search_id=found.id), 303)

@@ -166,6 +166,6 @@ def read_cursor(text: str) -> tuple[datetime, int]:
         at, number = datetime.fromisoformat(moment).astimezone(UTC), int(id)
     except (ValueError, OverflowError):
         at, number = None, 0
-    if at is None or not 0 < number < 2**63:
+    if at is None or not 0 < abs(number) < 2**63:  # ids of anonymous answers lie below zero
         raise Problem(HTTPStatus.BAD_REQUEST, "The cursor is not one of ours. Send next_cursor as you got it.")
     return at, number

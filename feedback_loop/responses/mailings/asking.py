@@ -34,30 +34,28 @@ from feedback_loop.responses.mailings.models import (
 from feedback_loop.responses.mailings.queries import decisions
 from feedback_loop.responses.mailings.service import PURPOSE, mail_data
 from feedback_loop.responses.models import Answer, Customer, Invitation
+from feedback_loop.responses.queries import availability_of
 from feedback_loop.settings import Settings
-from feedback_loop.surveys.models import Survey, SurveyState
+from feedback_loop.surveys.availability import Availability
 
 BATCH_EVERY = timedelta(minutes=1)
 LOOKED_AT = 5000  # people a batch decides on, however few of them it writes to
 
 
 def ask_due(sessions: Sessions, settings: Settings, now: datetime) -> int:
-    """Take the next batch of each mailing that is being sent. A closed survey asks nobody until it is open again.
+    """Take the next batch of each mailing that is being sent. A survey that takes no answers asks nobody until it does.
 
     Returns:
         How many mails are owed now that were not before.
     """
     with reading(sessions) as session:
-        due = session.scalars(
-            select(Mailing.id)
-            .join(Survey)
-            .where(
-                Mailing.state == MailingState.SENDING,
-                Mailing.next_batch_at <= now,
-                Survey.state == SurveyState.OPEN,
-            )
+        found = session.scalars(
+            select(Mailing)
+            .where(Mailing.state == MailingState.SENDING, Mailing.next_batch_at <= now)
+            .options(joinedload(Mailing.survey))
             .order_by(Mailing.id)
         ).all()
+        due = [each.id for each in found if availability_of(session, each.survey, now) == Availability.OPEN]
     count = 0
     for id in due:
         with sessions.begin() as session:

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import ColumnElement, String, case, cast, func, literal, or_, select
 from sqlalchemy.orm import Session, joinedload, selectinload
@@ -84,6 +83,8 @@ def decisions(
     budget = Budget(settings.contact_limit, settings.contact_days)
     of_survey = (Invitation.customer_id == Customer.id) & (Invitation.survey_id == mailing.survey_id)
     same = of_survey & (Invitation.experience == Recipient.experience)
+    # Asked only for those of whom the list says nothing else: about an experience people may always be asked.
+    in_general = Recipient.experience.startswith(OWN_EXPERIENCE)
     answered = (Answer.customer_id == Customer.id) & (Answer.survey_id == mailing.survey_id)
     rows = session.execute(
         select(
@@ -93,8 +94,12 @@ def decisions(
             select(Suppression.id).where(Suppression.address == Recipient.email).exists().label("no_mail"),
             select(Invitation.id).where(same).exists().label("same"),
             select(Answer.id).join(Invitation, Invitation.id == Answer.invitation_id).where(same).exists().label("did"),
-            select(func.max(Invitation.created_at)).where(of_survey).scalar_subquery().label("invited_at"),
-            select(func.max(Answer.answered_at)).where(answered).scalar_subquery().label("answered_at"),
+            case((in_general, select(func.max(Invitation.created_at)).where(of_survey).scalar_subquery())).label(
+                "invited_at"
+            ),
+            case((in_general, select(func.max(Answer.answered_at)).where(answered).scalar_subquery())).label(
+                "answered_at"
+            ),
             select(func.count())
             .select_from(Notification)
             .where(Notification.address == Recipient.email, was_contact(budget, now))
@@ -177,9 +182,11 @@ def its_mail(mailing: Mailing) -> ColumnElement[bool]:
 
 def outcome() -> ColumnElement[str]:
     """Where a person of a mailing stands, as one of `OUTCOMES`."""
-    unsent = Notification.state.in_([NotificationState.SKIPPED, NotificationState.FAILED])
+    unsent = Notification.state.in_([NotificationState.SKIPPED, NotificationState.FAILED, NotificationState.BOUNCED])
+    # One look into an index for each; asked to join or whether there is one, PostgreSQL goes through all answers.
+    answered = select(Answer.invitation_id).where(Answer.invitation_id == Recipient.invitation_id)
     return case(
-        (Answer.id.is_not(None), "answered"),
+        (answered.correlate(Recipient).scalar_subquery().is_not(None), "answered"),
         (or_(Recipient.state == RecipientState.LEFT_OUT, unsent), "not_asked"),
         (Notification.state == NotificationState.SENT, "asked"),
         else_="waiting",
@@ -223,7 +230,6 @@ def progress(session: Session, mailing: Mailing) -> Progress:
         select(what, case((what == "not_asked", reason), else_="").label("reason"))
         .select_from(Recipient)
         .outerjoin(Notification, its_mail(mailing))
-        .outerjoin(Answer, Answer.invitation_id == Recipient.invitation_id)
         .where(Recipient.mailing_id == mailing.id)
         .subquery()
     )
@@ -288,20 +294,18 @@ def people(session: Session, mailing: Mailing, wanted: str, text: str, page: int
         in_address = Recipient.email.contains(text.lower(), autoescape=True)
         conditions.append(or_(in_address, Recipient.name.icontains(text, autoescape=True)))
 
-    def joined(query: Any) -> Any:
-        return (
-            query.select_from(Recipient)
-            .outerjoin(Notification, its_mail(mailing))
-            .outerjoin(Answer, Answer.invitation_id == Recipient.invitation_id)
-            .where(*conditions)
-        )
-
-    total = session.scalar(joined(select(func.count())))
+    # What became of each of them is looked up for those shown only, unless it decides who is shown.
+    chosen = select(Recipient.id).where(*conditions)
+    if wanted:
+        chosen = chosen.outerjoin(Notification, its_mail(mailing))
+    total = session.scalar(select(func.count()).select_from(chosen.subquery()))
+    ids = chosen.order_by(Recipient.id).offset(offset(page, PEOPLE_A_PAGE)).limit(PEOPLE_A_PAGE).subquery()
     rows = session.execute(
-        joined(select(Recipient, what, Notification, Answer.answered_at))
+        select(Recipient, what, Notification, Answer.answered_at)
+        .join(ids, ids.c.id == Recipient.id)
+        .outerjoin(Notification, its_mail(mailing))
+        .outerjoin(Answer, Answer.invitation_id == Recipient.invitation_id)
         .order_by(Recipient.id)
-        .offset(offset(page, PEOPLE_A_PAGE))
-        .limit(PEOPLE_A_PAGE)
     )
     return Page([Listed(*row) for row in rows], page, PEOPLE_A_PAGE, total or 0)
 

@@ -17,14 +17,17 @@ from feedback_loop.notifications.budget import Rank
 from feedback_loop.notifications.hours import EVERY_DAY, next_open
 from feedback_loop.notifications.models import Notification
 from feedback_loop.notifications.service import Owed, cancel, compose, owe
+from feedback_loop.responses.anonymity import REFUSAL
 from feedback_loop.responses.mailings.models import KIND, Mailing, MailingState, Recipient, RecipientState, Reject
 from feedback_loop.responses.mailings.queries import review
 from feedback_loop.responses.mailings.reading import OWN_EXPERIENCE, Person, Rejected
 from feedback_loop.responses.models import Customer
+from feedback_loop.responses.queries import availability_of
 from feedback_loop.settings import Settings
-from feedback_loop.surveys.models import Survey, SurveyState
-from feedback_loop.surveys.scales import SCALES
-from feedback_loop.surveys.service import USUAL
+from feedback_loop.surveys.availability import REASONS, Availability
+from feedback_loop.surveys.models import Survey
+from feedback_loop.surveys.scales import SCALES, USUAL
+from feedback_loop.surveys.wording import translated_questions
 
 PURPOSE = "invitation"
 STOPPED = "Stopped before this was sent."
@@ -93,10 +96,13 @@ def draft(
 
     Raises:
         ImportFailed: The list cannot be read.
-        Refused: The survey is closed, or nobody is on the list.
+        Refused: The survey is anonymous or takes no answers, or nobody is on the list.
     """
-    if survey.state == SurveyState.CLOSED:
-        raise Refused("This survey is closed. Open it again to ask people.")
+    if survey.is_anonymous:
+        raise Refused(REFUSAL)
+    # One that opens later may have its mailings put together before.
+    if (standing := availability_of(session, survey, now)) not in (Availability.OPEN, Availability.SCHEDULED):
+        raise Refused(REASONS[standing])
     mailing = Mailing(survey_id=survey.id, made_by_id=by.id, made_at=now, **asdict(plan))
     session.add(mailing)
     session.flush()
@@ -177,12 +183,12 @@ def start(session: Session, mailing: Mailing, expected: int, now: datetime, sett
         expected: How many people whoever starts it believes will be asked.
 
     Raises:
-        Refused: It was started, its survey is closed, nobody would be asked, or another number than expected.
+        Refused: It was started, its survey takes no answers, nobody would be asked, or another number than expected.
     """
     lock(session, mailing)
     demand(mailing, MailingState.DRAFT)
-    if mailing.survey.state == SurveyState.CLOSED:
-        raise Refused("The survey is closed, so nobody could answer. Open it again first.")
+    if (standing := availability_of(session, mailing.survey, now)) != Availability.OPEN:
+        raise Refused(f"Nobody could answer. {REASONS[standing]}")
     found = review(session, mailing, now, settings)
     if not found.asked:
         raise Refused("Nobody on this list would be asked; the reasons stand beside it.")
@@ -232,17 +238,21 @@ def mail_data(
 ) -> Mapping[str, Any]:
     """What an invitation or reminder needs to know."""
     survey = mailing.survey
-    choices = SCALES[survey.scale].choices
+    scale = SCALES[survey.scale]
     return {
         "question": survey.question,
         "is_usual": survey.question in USUAL,
+        # By language: which one the mail speaks is known when it is written.
+        "questions": translated_questions(survey),
+        "accent": survey.accent,
         "language": language,
         "scale": survey.scale.value,
-        # As on the page: lowest first, but "Yes" before "No".
-        "choices": [[choice.written, choice.label] for choice in (choices[::-1] if len(choices) == 2 else choices)],
-        "ends": SCALES[survey.scale].ends,
+        "choices": [[choice.written, choice.label] for choice in scale.shown],
+        "emoji": {choice.written: choice.emoji for choice in scale.choices if choice.emoji},
+        "ends": scale.ends,
         "why": mailing.why,
         "until": until.isoformat(),
+        "thread": f"mailing-{mailing.id}",
         "is_test": is_test,
         "links": {"answer_url": answer_path} | ({} if is_test else {"trap_url": f"{answer_path}/contents"}),
     }

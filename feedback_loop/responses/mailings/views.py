@@ -16,12 +16,15 @@ from feedback_loop.accounts.models import Role
 from feedback_loop.clock import utc_now
 from feedback_loop.csvcells import safe
 from feedback_loop.db import clean_text, reading
+from feedback_loop.responses.anonymity import REFUSAL
 from feedback_loop.responses.csvfiles import ImportFailed
 from feedback_loop.responses.mailings import queries, service
 from feedback_loop.responses.mailings.forms import WEEKDAYS, MailingForm, PlanForm
 from feedback_loop.responses.mailings.models import Mailing, MailingState
 from feedback_loop.responses.mailings.reading import read_list
-from feedback_loop.surveys.models import Survey, SurveyState
+from feedback_loop.responses.queries import availability_of
+from feedback_loop.surveys.availability import REASONS, Availability
+from feedback_loop.surveys.models import Survey
 from feedback_loop.surveys.queries import by_slug
 from feedback_loop.surveys.scales import SCALES
 from feedback_loop.web.database import session, sessions, settings
@@ -66,7 +69,15 @@ def refused(error: service.Refused) -> Response:
 def index(slug: str) -> Reply:
     """All mailings of a survey."""
     survey = survey_or_404(slug)
-    return render_template("mailings/index.html", survey=survey, rows=queries.mailings(session(), survey))
+    return render_template(
+        "mailings/index.html", survey=survey, rows=queries.mailings(session(), survey), obstacle=obstacle(survey)
+    )
+
+
+def obstacle(survey: Survey) -> str:
+    """Why nobody could answer a survey now, and what to do about it; empty where everybody could."""
+    standing = availability_of(session(), survey, utc_now())
+    return "" if standing == Availability.OPEN else REASONS[standing]
 
 
 @bp.route("/new", methods=["GET", "POST"])
@@ -74,6 +85,8 @@ def index(slug: str) -> Reply:
 @takes_file
 def new(slug: str) -> Reply:
     """Put a mailing together."""
+    if survey_or_404(slug).is_anonymous:
+        raise service.Refused(REFUSAL)
     form = MailingForm()
     if form.validate_on_submit():
         now = utc_now()
@@ -145,13 +158,12 @@ def estimate_of(form: PlanForm, zones: Counter[str] | None) -> dict[str, object]
 def mailing(slug: str, mailing_id: int) -> Reply:
     """Who gets what? Before it is started a review, afterwards how far it is."""
     found, now = mailing_or_404(slug, mailing_id), utc_now()
-    shown = {"survey": found.survey, "mailing": found, "weekdays": days_of(found)}
+    shown = {"survey": found.survey, "mailing": found, "weekdays": days_of(found), "obstacle": obstacle(found.survey)}
     if found.state != MailingState.DRAFT:
         return render_template(
             "mailings/progress.html",
             progress=queries.progress(session(), found),
             is_watched=found.state == MailingState.SENDING,
-            is_closed=found.survey.state == SurveyState.CLOSED,
             **shown,
         )
     review = queries.review(session(), found, now, settings())

@@ -4,7 +4,7 @@ Statements that a person puts somewhere say so (`placed`, `kept_out`); what hold
 corrections themselves (`complaints.corrections.read_rules`). Refines obey both.
 """
 
-from feedback_loop.complaints.service.corrections.applying import CORRECTING, apply, free_parts
+from feedback_loop.complaints.service.corrections.applying import CORRECTING, apply, at_once, free_parts
 from feedback_loop.complaints.service.corrections.drafts import (
     CannotCorrect,
     Impact,
@@ -23,6 +23,7 @@ __all__ = [
     "Impact",
     "add",
     "apply",
+    "at_once",
     "discard",
     "free_parts",
     "impacts",

@@ -8,10 +8,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, func, insert, literal, null, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
-from feedback_loop.complaints.corrections import (
-    imagine,
-    refusal,
-)
+from feedback_loop.accounts.models import User
+from feedback_loop.complaints.corrections import Wanted, imagine, refusal
 from feedback_loop.complaints.models import (
     Complaint,
     ComplaintState,
@@ -54,9 +52,65 @@ def apply(session: Session, draft: Draft, why: str, now: datetime) -> None:
     session.refresh(draft, ["corrections"])
     if not draft.corrections:
         raise CannotCorrect("This draft is empty.")
-    # Later corrections are known by their moment, whatever the clocks of several machines say.
+    now = after_all_others(session, now)
+    changed = make_all(session, draft, now)
+    draft.state, draft.why, draft.applied_at = DraftState.APPLIED, why.strip(), now
+    session.flush()
+    count_again(session, changed)
+
+
+def at_once(session: Session, wanted: Wanted, by: User, why: str, now: datetime) -> Correction:
+    """Make one correction without a draft, for pages that show what it changes before they ask for it.
+
+    What the person has in their draft stays there.
+
+    Args:
+        wanted: The correction.
+        by: Who makes it.
+        why: The reason, for colleagues.
+        now: The present moment.
+
+    Raises:
+        CannotCorrect: It is not possible (any more); nothing was changed.
+    """
+    queue(session, CORRECTING)
+    world = picture(session, [wanted])
+    if problem := refusal(wanted, world) or leaves_nothing(session, wanted, world):
+        raise CannotCorrect(problem)
+    moment = after_all_others(session, now)
+    draft = Draft(by=by, state=DraftState.APPLIED, why=why.strip(), created_at=now, applied_at=moment)
+    correction = Correction(
+        draft=draft,
+        kind=wanted.kind,
+        complaint_id=wanted.complaint_id,
+        other_id=wanted.other_id,
+        name=wanted.name.strip(),
+        statement_ids=list(wanted.statement_ids),
+        before={},
+    )
+    session.add(draft)
+    session.flush()
+    changed = make(session, correction, by.name, moment)
+    session.flush()
+    count_again(session, changed)
+    return correction
+
+
+def after_all_others(session: Session, now: datetime) -> datetime:
+    """The moment of a correction: later ones are known by it, whatever the clocks of several machines say."""
     last = session.scalar(select(func.max(Draft.applied_at)))
-    now = max(now, last + timedelta(microseconds=1)) if last else now
+    return max(now, last + timedelta(microseconds=1)) if last else now
+
+
+def make_all(session: Session, draft: Draft, now: datetime) -> set[int]:
+    """Make the corrections of a draft one after the other.
+
+    Returns:
+        The complaints whose counts have changed.
+
+    Raises:
+        CannotCorrect: One of them is not possible (any more). Roll back.
+    """
     world = picture(session, [wanted_of(each) for each in draft.corrections])
     changed: set[int] = set()
     who = draft.by.name
@@ -66,9 +120,7 @@ def apply(session: Session, draft: Draft, why: str, now: datetime) -> None:
             raise CannotCorrect(problem)
         imagine(wanted, world)
         changed |= make(session, correction, who, now)
-    draft.state, draft.why, draft.applied_at = DraftState.APPLIED, why.strip(), now
-    session.flush()
-    count_again(session, changed)
+    return changed
 
 
 def make(session: Session, correction: Correction, who: str, now: datetime) -> set[int]:
@@ -100,7 +152,6 @@ def make(session: Session, correction: Correction, who: str, now: datetime) -> s
         free_parts(session, [correction.other_id])
         return {own.id, correction.other_id}
     if correction.kind == CorrectionKind.SPLIT:
-        assert own is not None
         split_off = Complaint(name=correction.name, named_by_person=True, created_at=now)
         session.add(split_off)
         session.flush()
@@ -117,7 +168,9 @@ def make(session: Session, correction: Correction, who: str, now: datetime) -> s
         for home in sorted(homes, key=lambda id: id or 0):
             place(session, correction, home, f"Pinned here by {who}", only_from=(home,))
         return set()
-    verb = f"Split off from C-{correction.complaint_id}" if correction.kind == CorrectionKind.SPLIT else "Moved here"
+    verb = "Moved here"
+    if correction.kind == CorrectionKind.SPLIT:
+        verb = f"Split off from {own.number}" if own else "Put together from the pool"
     place(session, correction, correction.other_id, f"{verb} by {who}", stands_for=True)
     free_parts(session, [correction.other_id])
     return {id for id in homes | {correction.other_id} if id is not None}

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session, aliased
 
 from feedback_loop.accounts.models import User
@@ -251,21 +251,16 @@ def impact(session: Session, correction: Correction, problem: str = "") -> Impac
 def touched(correction: Correction) -> ColumnElement[bool]:
     """The statements that a correction places: picked ones bring those with the same words in the same place along."""
     if correction.kind in OF_STATEMENTS:
-        picked = aliased(Statement)
-        twin = (
-            select(picked.id)
-            .where(
-                picked.id.in_(correction.statement_ids),
-                picked.vector_id == Statement.vector_id,
-                func.coalesce(picked.complaint_id, 0) == func.coalesce(Statement.complaint_id, 0),
-            )
-            .exists()
+        picked, twin = aliased(Statement), aliased(Statement)
+        by_hand = picked.id.in_(correction.statement_ids)
+        same_place = func.coalesce(picked.complaint_id, 0) == func.coalesce(twin.complaint_id, 0)
+        # Two lists rather than a condition with "or", with which PostgreSQL goes through all statements.
+        along = (
+            select(twin.id)
+            .join(picked, (picked.vector_id == twin.vector_id) & same_place)
+            .where(by_hand, twin.kind == StatementKind.PROBLEM)
         )
-        vectors = select(picked.vector_id).where(picked.id.in_(correction.statement_ids))
-        return or_(
-            Statement.id.in_(correction.statement_ids),
-            Statement.vector_id.in_(vectors) & twin & (Statement.kind == StatementKind.PROBLEM),
-        )
+        return Statement.id.in_(select(picked.id).where(by_hand).union(along))
     return Statement.complaint_id == correction.complaint_id
 
 
@@ -275,10 +270,11 @@ def sentence(correction: Correction) -> str:
     picked = len(correction.statement_ids)
     these = "1 statement" if picked == 1 else f"{picked} statements"
     target = other if correction.other_id else "no complaint"
+    source = f"split off from {own}" if correction.complaint_id else "of the pool made a complaint"
     return {
         CorrectionKind.RENAME: f"{own} renamed to “{correction.name}”",
         CorrectionKind.MERGE: f"{own} merged into {other}",
-        CorrectionKind.SPLIT: f"{these} split off from {own}" + (f" as {other}" if correction.other_id else ""),
+        CorrectionKind.SPLIT: f"{these} {source}" + (f" as {other}" if correction.other_id else ""),
         CorrectionKind.MOVE: f"{these} moved to {target}",
         CorrectionKind.PIN: f"{these} pinned where they are",
         CorrectionKind.APART: f"{own} and {other} kept apart",

@@ -67,7 +67,6 @@ def undo(session: Session, correction: Correction, by: User, why: str, now: date
     session.flush()
     back, changed = put_back(session, correction)
     if correction.kind == CorrectionKind.SPLIT:
-        assert own is not None
         assert other is not None
         changed |= rejoin(session, other, own)
     correction.undone_at, correction.undone_by_id, correction.undone_why = now, by.id, why.strip()
@@ -227,8 +226,28 @@ def hand_on(session: Session, correction: Correction) -> None:
     )
 
 
-def rejoin(session: Session, split_off: Complaint, own: Complaint) -> set[int]:
-    """Undo a split: what else came to the complaint that was split off goes where it came from, too."""
+def rejoin(session: Session, split_off: Complaint, own: Complaint | None) -> set[int]:
+    """Undo a split: what else came to the complaint that was split off goes where it came from, too.
+
+    One that was put together from the pool is dismissed: its number stays known, and without statements it draws none.
+    """
+    if own is None:
+        session.execute(
+            update(Statement)
+            .where(Statement.complaint_id == split_off.id)
+            .values(
+                complaint_id=None,
+                placed=None,
+                confidence=None,
+                is_exemplar=False,
+                reason=f"{split_off.number} was taken back into the pool",
+            )
+            .execution_options(synchronize_session=False)
+        )
+        split_off.state = ComplaintState.DISMISSED
+        session.flush()
+        session.expire_all()
+        return {split_off.id}
     session.execute(
         update(Statement)
         .where(Statement.complaint_id == split_off.id)

@@ -1,0 +1,1 @@
+"""Commands beside those of `feedback_loop/cli.py`, a module for each subject."""

@@ -1,0 +1,1 @@
+"""The mail channel as admins see it."""

@@ -1,0 +1,1 @@
+"""Being watched: what is stuck, how the workers fare, and what monitoring asks."""

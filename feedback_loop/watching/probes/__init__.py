@@ -1,0 +1,1 @@
+"""What programs ask to know whether all is well."""

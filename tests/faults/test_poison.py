@@ -1,0 +1,194 @@
+"""One answer at which the program fails holds up no other, and is set aside with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
+
+from feedback_loop.analysis.embedding import EmbedderUnavailable, load_embedder
+from feedback_loop.complaints.service import analyse
+from feedback_loop.complaints.service.analyse import LEASE, analyse_pending
+from feedback_loop.db import Sessions
+from feedback_loop.jobs.claims import claim
+from feedback_loop.responses import service
+from feedback_loop.responses.models import Answer, Invitation
+from feedback_loop.responses.service import record_answer, redact_pending
+from feedback_loop.responses.waiting import MOST_TRIES
+from feedback_loop.settings import Settings
+from tests.factories import Make
+
+LATER = LEASE + timedelta(seconds=1)
+
+
+def answers(session: Any) -> list[Answer]:
+    session.expire_all()
+    found = list(session.scalars(select(Answer).order_by(Answer.id)))
+    session.commit()  # on SQLite nobody else writes until then
+    return found
+
+
+def say(make: Make, *comments: str, invitation: Invitation | None = None) -> None:
+    """Take in what was typed, as pages do."""
+    survey = invitation.survey if invitation else make.survey()
+    for comment in comments:
+        record_answer(
+            make.session, survey, score=0, comment=comment, customer=None, invitation=invitation, context={},
+            external_id=None, answered_at=make.now, now=make.now, settings=make.settings,
+        )  # fmt: skip
+    make.session.commit()
+
+
+def fails_at(word: str, real: Callable[..., Any], error: type[Exception]) -> Callable[..., Any]:
+    def run(text: Any, *rest: Any) -> Any:
+        if word in str(text):
+            raise error("no such thing")
+        return real(text, *rest)
+
+    return run
+
+
+def test_an_answer_that_cannot_be_redacted_is_set_aside_and_those_behind_it_go_on(
+    sessions: Sessions, settings: Settings, make: Make, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say(make, "The zip broke", "poison", "The bag is wet")
+    monkeypatch.setattr(service, "redact", fails_at("poison", service.redact, ValueError))
+    for turn in range(MOST_TRIES + 1):
+        redact_pending(sessions, settings, now + turn * LATER)
+    first, second, third = answers(make.session)
+    assert first.redacted_at == third.redacted_at == now
+    assert (first.attempts, first.trouble) == (0, "")
+    assert second.redacted_at is None
+    assert second.set_aside_at == now + MOST_TRIES * LATER
+    assert (
+        second.trouble == "Blanking out personal details of it failed (ValueError); the log of the worker says where."
+    )
+    assert redact_pending(sessions, settings, now + 9 * LATER) == 0, "nobody tries it any more"
+
+
+def test_an_answer_that_cannot_be_analysed_is_set_aside_and_those_beside_it_are_analysed_at_once(
+    sessions: Sessions, settings: Settings, make: Make, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(7):
+        make.answer("poison" if number == 3 else f"The zip broke {number}", analysed_at=None)
+    make.session.commit()
+    monkeypatch.setattr(analyse, "classify", fails_at("poison", analyse.classify, KeyError))
+    embedder = load_embedder("toy")
+    assert analyse_pending(sessions, embedder, lambda: now) == 6
+    for turn in range(1, MOST_TRIES + 1):
+        assert analyse_pending(sessions, embedder, lambda at=now + turn * LATER: at) == 0  # type: ignore[misc]
+    poison = answers(make.session)[3]
+    assert poison.analysed_at is None
+    assert poison.set_aside_at == now + MOST_TRIES * LATER
+    assert poison.trouble.startswith("Analysing it failed (KeyError)")
+
+
+def test_an_answer_at_which_the_process_dies_is_found_without_blaming_those_beside_it(
+    sessions: Sessions, make: Make, now: datetime
+) -> None:
+    """Dying leaves a claim that nobody gives back. After two of a batch each is tried alone."""
+    from feedback_loop.responses.waiting import claim_answers, to_analyse
+
+    for number in range(3):
+        make.answer(f"The zip broke {number}", analysed_at=None)
+    make.session.commit()
+    poison = answers(make.session)[1].id
+    sizes, moment = [], now
+    for _turn in range(20):
+        with sessions.begin() as session:
+            claims = claim_answers(session, to_analyse(), 100, moment, LEASE)
+        sizes.append(len(claims))
+        if claims and poison not in {each.id for each in claims}:
+            with sessions.begin() as session:  # it lived, and did it
+                session.get_one(Answer, claims[0].id).analysed_at = moment
+        moment += LATER
+    assert sizes[:3] == [3, 3, 1]
+    first, second, third = answers(make.session)
+    assert first.analysed_at is not None
+    assert third.analysed_at is not None
+    assert (second.analysed_at, second.trouble) == (None, "")
+    assert second.set_aside_at is not None
+
+
+@pytest.mark.parametrize(
+    "error", [EmbedderUnavailable("no model"), OperationalError("x", {}, Exception()), MemoryError()]
+)
+def test_what_is_no_answers_fault_blames_none(
+    sessions: Sessions, make: Make, now: datetime, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    make.answer("The zip broke", analysed_at=None)
+    make.session.commit()
+
+    def fail(*_args: Any) -> None:
+        raise error
+
+    embedder = load_embedder("toy")
+    with monkeypatch.context() as broken:
+        broken.setattr(analyse, "place", fail)
+        for _turn in range(MOST_TRIES + 3):
+            with pytest.raises(type(error)):
+                analyse_pending(sessions, embedder, lambda: now)
+    assert analyse_pending(sessions, embedder, lambda: now) == 1
+
+
+def test_with_another_key_answers_wait_and_go_on_with_the_right_one(
+    sessions: Sessions, settings: Settings, make: Make, now: datetime
+) -> None:
+    from dataclasses import replace
+
+    say(make, "The zip broke", "The bag is wet")
+    other = replace(settings, secret_key="another")
+    moment = now
+    for _turn in range(MOST_TRIES + 3):
+        assert redact_pending(sessions, other, moment) == 0
+        moment += LATER
+    assert all("SECRET_KEY" in row.trouble and row.set_aside_at is None for row in answers(make.session))
+    assert redact_pending(sessions, settings, moment) == 2
+
+
+def test_who_changes_an_answer_that_was_set_aside_is_read(
+    sessions: Sessions, settings: Settings, make: Make, now: datetime
+) -> None:
+    invitation, _ = make.invitation()
+    say(make, "poison", invitation=invitation)
+    (row,) = answers(make.session)
+    row.attempts, row.set_aside_at = 5, now
+    make.session.commit()
+    say(make, "The bag is wet", invitation=invitation)
+    assert redact_pending(sessions, settings, now) == 1
+
+
+def test_a_claim_of_a_clock_that_ran_ahead_does_not_hold_for_a_day(
+    sessions: Sessions, make: Make, now: datetime
+) -> None:
+    make.answer("The zip broke", analysed_at=None)
+    make.session.commit()
+    due = [Answer.analysed_at.is_(None)]
+    ahead = now + timedelta(days=1)
+    for moment, count in ((ahead, 1), (now, 1), (now + timedelta(seconds=1), 0)):
+        with sessions.begin() as session:
+            assert len(claim(session, Answer, due, [Answer.id], 10, moment, LEASE)) == count
+
+
+def test_a_worker_that_is_to_end_lets_go_of_the_answers_it_is_at(sessions: Sessions, make: Make, now: datetime) -> None:
+    for number in range(9):
+        make.answer(f"The zip of jacket {number} broke.", analysed_at=None)
+    make.session.commit()
+    asked: list[int] = []
+
+    def stop() -> bool:
+        asked.append(1)
+        return len(asked) == 3  # in the middle of the batch
+
+    assert analyse_pending(sessions, load_embedder("toy"), lambda: now, stop=stop) == 0
+    assert len(asked) == 3
+    make.session.rollback()
+    found = answers(make.session)
+    assert {(each.analysed_at, each.claimed_until, each.attempts, each.trouble) for each in found} == {
+        (None, None, 0, "")
+    }
+    assert analyse_pending(sessions, load_embedder("toy"), lambda: now) == 9

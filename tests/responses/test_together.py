@@ -1,0 +1,161 @@
+"""Answers that come at once are written together, each on its own terms."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import event, func, select
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from feedback_loop.clock import utc_now
+from feedback_loop.db import Sessions, reading
+from feedback_loop.responses import together, views
+from feedback_loop.responses.models import Answer, RawComment
+from feedback_loop.responses.together import Together
+from feedback_loop.surveys.models import ScaleName, Survey, SurveyState
+from feedback_loop.tokens import draw
+from feedback_loop.web.forms import signer
+from tests.factories import Make
+
+AT_ONCE = 12
+
+
+@pytest.fixture
+def survey(make: Make) -> Survey:
+    survey = make.survey("checkout", ScaleName.HELPFUL)
+    make.session.commit()
+    return survey
+
+
+def page_of(app: Flask, slug: str = "checkout") -> str:
+    """The token of a page that was opened a while ago."""
+    made_at = int((utc_now() - timedelta(seconds=10)).timestamp() * 1000)
+    with app.app_context():
+        return str(signer().dumps([f"answer:{slug}", draw(), made_at]))
+
+
+def send(app: Flask, token: str, words: str = "The page never loads.", slug: str = "checkout") -> tuple[int, str]:
+    data = {"form_token": token, "score": "no", "comment": words, "email": "", "website": ""}
+    response = app.test_client().post(f"/s/{slug}", data=data)
+    return response.status_code, response.get_data(as_text=True)
+
+
+def all_at_once(*calls: Callable[[], Any]) -> list[Any]:
+    found: list[Any] = [None] * len(calls)
+    start = threading.Barrier(len(calls))
+
+    def run(place: int) -> None:
+        start.wait()
+        found[place] = calls[place]()
+
+    threads = [threading.Thread(target=run, args=(place,)) for place in range(len(calls))]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    return found
+
+
+@contextmanager
+def commits(sessions: Sessions) -> Iterator[list[int]]:
+    """Counts the transactions that write to answers."""
+    engine, seen = sessions.kw["bind"], [0]
+
+    def look(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        seen[0] += statement.startswith("INSERT INTO answers")
+
+    event.listen(engine, "before_cursor_execute", look)
+    yield seen
+    event.remove(engine, "before_cursor_execute", look)
+
+
+def answers(sessions: Sessions) -> tuple[int, int]:
+    """How many there are, and how many with words that wait to be redacted."""
+    with reading(sessions) as session:
+        count = session.scalar(select(func.count()).select_from(Answer))
+        return count or 0, session.scalar(select(func.count()).select_from(RawComment)) or 0
+
+
+def test_answers_that_come_at_once_are_all_there_and_share_commits(
+    app: Flask, survey: Survey, sessions: Sessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(together, "GATHER", 0.2)
+    with app.app_context():
+        views.together().wrote = 2  # as if others had come a moment ago
+    pages = [page_of(app) for _ in range(AT_ONCE)]
+    with commits(sessions) as seen:
+        found = all_at_once(*(lambda token=token: send(app, token) for token in pages))
+    assert [status for status, _ in found] == [303] * AT_ONCE
+    assert answers(sessions) == (AT_ONCE, AT_ONCE)
+    assert seen[0] < AT_ONCE
+
+
+def test_one_page_sent_twice_at_once_is_one_answer(
+    app: Flask, survey: Survey, sessions: Sessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(together, "GATHER", 0.1)
+    with app.app_context():
+        views.together().wrote = 2
+    token = page_of(app)
+    found = all_at_once(*(lambda words=words: send(app, token, words) for words in ("First.", "Second.", "Third.")))
+    assert [status for status, _ in found] == [303] * 3
+    assert answers(sessions) == (1, 1)
+
+
+def test_a_survey_that_was_paused_this_moment_takes_nothing(
+    app: Flask, survey: Survey, session: Session, sessions: Sessions
+) -> None:
+    assert send(app, page_of(app))[0] == 303  # what it says is remembered now
+    session.get_one(Survey, survey.id).state = SurveyState.CLOSED
+    session.commit()
+    assert send(app, page_of(app))[0] == 410
+    assert answers(sessions)[0] == 1
+
+
+def test_a_limit_of_answers_holds_when_they_come_at_once(
+    app: Flask, survey: Survey, session: Session, sessions: Sessions
+) -> None:
+    session.get_one(Survey, survey.id).answer_limit = 3
+    session.commit()
+    if session.get_bind().dialect.name == "sqlite":
+        all_at_once(*(lambda token=token: send(app, token) for token in [page_of(app) for _ in range(AT_ONCE)]))
+        assert answers(sessions)[0] == 3
+    else:
+        for _ in range(5):
+            send(app, page_of(app))
+        assert answers(sessions)[0] == 3
+
+
+def test_anonymous_answers_go_together_with_others(
+    app: Flask, survey: Survey, make: Make, sessions: Sessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make.survey("quiet", ScaleName.HELPFUL).is_anonymous = True
+    make.session.commit()
+    monkeypatch.setattr(together, "GATHER", 0.2)
+    with app.app_context():
+        views.together().wrote = 2
+    calls = [lambda slug=slug: send(app, page_of(app, slug), slug=slug) for slug in ["quiet", "checkout"] * 3]
+    found = all_at_once(*calls)
+    assert sorted(status for status, _ in found) == [200] * 3 + [303] * 3
+    with reading(sessions) as session:
+        kept = session.execute(select(Answer.id, Answer.receipt_hash, Answer.answered_at)).all()
+    assert sum(row.id < 0 and row.receipt_hash is not None and row.answered_at.hour == 0 for row in kept) == 3
+    assert answers(sessions) == (6, 6)
+
+
+def test_where_they_cannot_be_written_together_each_tries_by_itself(
+    app: Flask, survey: Survey, sessions: Sessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any) -> None:
+        raise OperationalError("INSERT", {}, Exception("the disk is full"))
+
+    monkeypatch.setattr(Together, "_write", fails)
+    assert send(app, page_of(app))[0] == 303
+    assert answers(sessions) == (1, 1)
