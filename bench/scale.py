@@ -117,7 +117,8 @@ def fill(
         stored.append({"id": key, "text_hash": f"{key:064d}", "model": model, "data": pack(vectors[place])})
         statements.append(
             {
-                "id": key, "answer_id": key, "position": 0, "role": StatementRole.MAIN, "kind": StatementKind.PROBLEM,
+                "id": key, "answer_id": key, "customer_id": key % CUSTOMERS + 1, "survey_id": survey_id, "position": 0,
+                "role": StatementRole.MAIN, "kind": StatementKind.PROBLEM,
                 "text": f"{texts[row]} ({key})", "said_at": said_at, "vector_id": key, "complaint_id": home,
                 "placed": Placed.NEAREST if home else None, "confidence": 0.8 if home else None, "reason": "",
                 "is_exemplar": stands,
