@@ -163,6 +163,9 @@ def write_as(chosen: str, level: str, stream: TextIO | None = None) -> logging.H
     for name, least in (("alembic", logging.WARNING), ("apscheduler", logging.ERROR)):
         logging.getLogger(name).setLevel(least)
     logging.captureWarnings(True)
+    # No line says which thread, process and line of the program wrote it, so nobody need find out.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None  # as the documentation of logging has it, Optimization
     logging.raiseExceptions = False  # else an event that cannot be written is printed with all its values
     sys.excepthook = died
     threading.excepthook = lambda given: died(given.exc_type, given.exc_value, given.exc_traceback)

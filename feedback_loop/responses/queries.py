@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, select, tuple_
+from sqlalchemy import Connection, bindparam, func, select, tuple_
 from sqlalchemy.orm import Session, joinedload
 
 from feedback_loop import tokens
@@ -41,6 +41,13 @@ OPEN_PAGE = (
     .select_from(_SURVEYS.outerjoin(_PRESSURES, _PRESSURES.c.survey_id == _SURVEYS.c.id))
     .where(_SURVEYS.c.slug == bindparam("slug"))
 )
+# What an answer is judged by; its texts are as its version says.
+DECISIVE = (
+    "id", "state", "archived_at", "published_at", "opens_at", "closes_at", "answer_limit", "version", "scale", "tags",
+    "is_anonymous", "takes_gestures", "pressed_guard", "pressed_until",
+)  # fmt: skip
+_OF_THE_PAGE = OPEN_PAGE.selected_columns
+DECIDES = OPEN_PAGE.with_only_columns(*(_OF_THE_PAGE[name] for name in DECISIVE), maintain_column_froms=True)
 
 
 def survey_by_slug(session: Session, slug: str) -> Survey | None:
@@ -55,33 +62,35 @@ class OpenPage:
     Attributes:
         survey: A copy, for reading only.
         guard, until, reason: How hard it is pressed, as its row says; None where there is none.
-        read: All of it as it was read, to tell whether anything has changed.
+        decisive: What answers were judged by, as `read_decisive` gives it.
     """
 
     survey: Survey
     guard: Guard | None
     until: datetime | None
     reason: str | None
-    read: tuple[Any, ...]
+    decisive: tuple[Any, ...]
 
     def pressure(self, now: datetime) -> Pressure:
         """How hard it is pressed now."""
         return pressure_of(self.guard, self.until, self.reason, now)
 
 
-def read_page(connection: Connection, slug: str) -> Row[*tuple[Any, ...]] | None:
-    """What `open_page` makes its answer of; enough to see whether anything has changed."""
-    return connection.execute(OPEN_PAGE, {"slug": slug}).one_or_none()
-
-
 def open_page(connection: Connection, slug: str) -> OpenPage | None:
     """What the open page of this address needs to know, or None where there is none."""
-    row = read_page(connection, slug)
+    row = connection.execute(OPEN_PAGE, {"slug": slug}).one_or_none()
     if row is None:
         return None
     columns = row._asdict()
+    decisive = tuple(columns[name] for name in DECISIVE)
     pressed = columns.pop("pressed_guard"), columns.pop("pressed_until"), columns.pop("pressed_reason")
-    return OpenPage(Survey(**columns), *pressed, tuple(row))
+    return OpenPage(Survey(**columns), *pressed, decisive)
+
+
+def read_decisive(connection: Connection, slug: str) -> tuple[Any, ...] | None:
+    """What answers to an open page are judged by as it is now; for telling whether that has changed."""
+    row = connection.execute(DECIDES, {"slug": slug}).one_or_none()
+    return None if row is None else tuple(row)
 
 
 def is_full(session: Session, survey: Survey) -> bool:

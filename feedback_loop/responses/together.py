@@ -10,36 +10,25 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, bindparam, select
-from sqlalchemy.dialects import postgresql, sqlite
-
 from feedback_loop.db import Sessions, beside
 from feedback_loop.jobs.bell import ring
+from feedback_loop.responses.adding import add_first_answers
 from feedback_loop.responses.confirming import Evidence, Judgement, Standing, judge
-from feedback_loop.responses.models import Answer, Sign, UnconfirmedAnswer
-from feedback_loop.responses.queries import OpenPage, open_page, read_page
+from feedback_loop.responses.models import Sign
+from feedback_loop.responses.queries import OpenPage, open_page, read_decisive
 from feedback_loop.responses.receiving import Given
-from feedback_loop.responses.service import ADD_RAW_COMMENT, first_answer
+from feedback_loop.responses.service import first_answer
 from feedback_loop.responses.tagging import with_tags
 from feedback_loop.settings import Settings
 
 log = logging.getLogger(__name__)
 
 MOST = 100  # answers in one transaction
-GATHER = 0.005  # seconds that whoever writes waits for others, where others came the last time, too
 REMEMBER = 1.0  # seconds for which what a page needs to know is not read again before its answer is written
-_ANSWERS, _UNCONFIRMED = Answer.__table__.c, UnconfirmedAnswer.__table__.c
-_KEYS: BindParameter[list[str]] = bindparam("keys", expanding=True)
-# Made once: building it takes longer than running it.
-ADD_MISSING = {
-    name: dialect.insert(Answer.__table__).on_conflict_do_nothing().returning(_ANSWERS.page_key, _ANSWERS.id)
-    for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
-}
-UNSETTLED = select(_UNCONFIRMED.page_key).where(_UNCONFIRMED.page_key.in_(_KEYS), _UNCONFIRMED.settled_at.is_(None))
 
 
 class Changed(Exception):
@@ -55,6 +44,7 @@ class Waiting:
         page_key: Of the page it came from.
         answer: Its row, by name of the column.
         words: The row of what is to be redacted, without the id; None without words.
+        turn: Held until somebody has looked after it, or it is to look after all that wait.
         is_done: Whether somebody has looked after it.
         is_written: Whether it is on the disk.
         has_changed: Whether the survey says something else by now.
@@ -64,6 +54,7 @@ class Waiting:
     page_key: str
     answer: dict[str, Any]
     words: dict[str, Any] | None
+    turn: threading.Lock = field(default_factory=threading.Lock)
     is_done: bool = False
     is_written: bool = False
     has_changed: bool = False
@@ -80,8 +71,8 @@ class Together:
         self.sessions = sessions
         self.remembered: dict[str, tuple[float, OpenPage]] = {}
         self.waiting: list[Waiting] = []
-        self.wrote = 0
-        self.adding, self.writing = threading.Lock(), threading.Lock()
+        self.is_written_to = False
+        self.adding = threading.Lock()
 
     def page(self, slug: str, remembered: bool) -> OpenPage | None:
         """What the open page of an address needs to know.
@@ -151,59 +142,48 @@ class Together:
         return judgement if one.is_written else None
 
     def write(self, one: Waiting) -> None:
-        """Write an answer, and with it all that wait. Where it is not written, nothing of it is."""
+        """Write an answer, and with it all that wait. Where it is not written, nothing of it is.
+
+        Whoever comes while another writes sleeps until it is woken by name: where all queued for one lock, each would
+        hold it while it waits for the interpreter, and those behind would wait for all of them.
+        """
+        one.turn.acquire()
         with self.adding:
             self.waiting.append(one)
-        with self.writing:
-            while not one.is_done:
-                if self.wrote > 1:
-                    time.sleep(GATHER)
-                with self.adding:
-                    batch, self.waiting = self.waiting[:MOST], self.waiting[MOST:]
-                try:
-                    self._write(batch)
-                except Exception:
-                    # One of them, perhaps another than this one, hinders all; each tries again by itself, and says
-                    # what is wrong.
-                    log.debug("Answers could not be written together.", exc_info=True)
-                finally:
-                    self.wrote = len(batch)
-                    for each in batch:
-                        each.is_done = True
+            is_first, self.is_written_to = not self.is_written_to, True
+        if not is_first:
+            one.turn.acquire()
+        if one.is_done:
+            return
+        with self.adding:
+            batch, self.waiting = self.waiting[:MOST], self.waiting[MOST:]
+        try:
+            self._write(batch)
+        except Exception:
+            # One of them, perhaps another than this one, hinders all; each tries again by itself, and says what is
+            # wrong.
+            log.debug("Answers could not be written together.", exc_info=True)
+        finally:
+            with self.adding:
+                self.is_written_to = bool(self.waiting)
+                following = self.waiting[:1]
+            for each in batch:
+                each.is_done = True
+            for each in [*following, *batch]:
+                each.turn.release()
 
     def _write(self, batch: list[Waiting]) -> None:
         with self.sessions() as session:
             connection = session.connection()
             slugs = {each.page.survey.slug for each in batch}
-            said = {slug: read_page(connection, slug) for slug in slugs}
+            decisive = {slug: read_decisive(connection, slug) for slug in slugs}
             for each in batch:
-                each.has_changed = said[each.page.survey.slug] != each.page.read
-            unsettled = set(connection.execute(UNSETTLED, {"keys": [each.page_key for each in batch]}).scalars())
-            fresh = {each.page_key: each for each in batch if each.page_key not in unsettled and not each.has_changed}
-            ids: dict[str, int] = {}
-            for brings_id in (True, False):  # answers of anonymous surveys do
-                rows = [each.answer for each in fresh.values() if ("id" in each.answer) is brings_id]
-                ids |= add_missing_answers(connection, rows)
-            worded = [each for each in fresh.values() if each.words is not None and each.page_key in ids]
-            words = [{"answer_id": ids[each.page_key], **(each.words or {})} for each in worded]
-            if words:
-                connection.execute(ADD_RAW_COMMENT, words)
+                each.has_changed = decisive[each.page.survey.slug] != each.page.decisive
+            # One of each page; another that is sent from it at the same moment changes the answer of this one.
+            fresh = {each.page_key: each for each in batch if not each.has_changed}
+            added = add_first_answers(connection, [(each.answer, each.words) for each in fresh.values()])
+            if any(each.words is not None and key in added for key, each in fresh.items()):
                 ring(session, "understand")
             session.commit()
-        for each in fresh.values():
-            each.is_written = each.page_key in ids
-
-
-def add_missing_answers(connection: Connection, rows: list[dict[str, Any]]) -> dict[str, int]:
-    """Add answers, passing over those whose page has brought one already.
-
-    Args:
-        connection: That writes.
-        rows: Values by name of the column, the same names in all.
-
-    Returns:
-        The ids of those that were added, by the key of their page.
-    """
-    if not rows:
-        return {}
-    return {row.page_key: row.id for row in connection.execute(ADD_MISSING[connection.dialect.name], rows)}
+        for key, each in fresh.items():
+            each.is_written = key in added

@@ -476,11 +476,8 @@ def noticed(
 
 def is_prefetch() -> bool:
     """Whether a browser or mail program says that it fetches before anybody looks."""
-    return any(
-        word in request.headers.get(name, "").lower()
-        for name in ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")
-        for word in ("prefetch", "prerender", "preview")
-    )
+    said = " ".join(request.headers.get(name, "") for name in ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")).lower()
+    return any(word in said for word in ("prefetch", "prerender", "preview"))
 
 
 def survey_or_404(slug: str) -> Survey:

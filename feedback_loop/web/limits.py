@@ -13,8 +13,9 @@ import logging
 import math
 import threading
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeVar, cast
 
 from flask import Flask, Response, current_app, g, request
@@ -32,6 +33,8 @@ T = TypeVar("T")
 EXTENSION = "feedback_loop.limits"
 OFF = "off"
 COUNTING = threading.Lock()
+TELL_EVERY = 1.0  # seconds
+DIFFERENCE = 0.05  # of a count
 IPV6_NETWORK = 64  # what one household or one server gets
 
 # What no person does: forms whose token is not ours, fields that people do not see, Send in no time, forged proofs.
@@ -119,22 +122,43 @@ def forget(limit: RateLimitItem, *who: str) -> None:
     ask(lambda limiter: limiter.limiter.clear(limit, *who), None)
 
 
+@dataclass
+class Untold:
+    """What came to this process of something that is counted everywhere.
+
+    Attributes:
+        count: How often it came here since the others were told.
+        known: How often it had been everywhere by then.
+        told_at: When that was, by the monotonic clock.
+    """
+
+    count: int = 0
+    known: int = 0
+    told_at: float = -math.inf
+
+
 def increase(name: str, seconds: int, every: int) -> int:
     """Count something that has no limit and comes often, over a window.
 
     It is counted in this process, and told to the counts that all share only every so many times: one row that each
-    answer waits for would be slower than the answers.
+    answer waits for would be slower than the answers. Where there are many by then, it is told with what makes a
+    difference, and otherwise once in `TELL_EVERY`.
 
     Returns:
         How often it has been everywhere by now, where it was told just now; otherwise 0.
     """
-    here = current_app.extensions.setdefault(f"{EXTENSION}.here", Counter())
+    counts = current_app.extensions.setdefault(f"{EXTENSION}.here", defaultdict[str, Untold](Untold))
+    now = time.monotonic()
     with COUNTING:
-        here[name] += 1
-        if here[name] < every:
+        here: Untold = counts[name]
+        here.count += 1
+        makes_a_difference = here.count >= here.known * DIFFERENCE or now >= here.told_at + TELL_EVERY
+        if here.count < every or not makes_a_difference:
             return 0
-        here[name] = 0
-    return ask(lambda limiter: limiter.storage.incr(f"feedback-loop:{name}", seconds, amount=every), 0)
+        told, here.count, here.told_at = here.count, 0, now
+    found = ask(lambda limiter: limiter.storage.incr(f"feedback-loop:{name}", seconds, amount=told), 0)
+    here.known = found
+    return found
 
 
 def counted(name: str) -> int:

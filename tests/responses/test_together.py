@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -16,9 +17,8 @@ from sqlalchemy.orm import Session
 
 from feedback_loop.clock import utc_now
 from feedback_loop.db import Sessions, reading
-from feedback_loop.responses import together, views
-from feedback_loop.responses.models import Answer, RawComment
-from feedback_loop.responses.together import Together
+from feedback_loop.responses.models import Answer, AnswerVersion, RawComment
+from feedback_loop.responses.together import Together, Waiting
 from feedback_loop.surveys.models import ScaleName, Survey, SurveyState
 from feedback_loop.tokens import draw
 from feedback_loop.web.forms import signer
@@ -69,7 +69,7 @@ def commits(sessions: Sessions) -> Iterator[list[int]]:
     engine, seen = sessions.kw["bind"], [0]
 
     def look(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        seen[0] += statement.startswith("INSERT INTO answers")
+        seen[0] += "INSERT INTO answers" in statement
 
     event.listen(engine, "before_cursor_execute", look)
     yield seen
@@ -83,30 +83,41 @@ def answers(sessions: Sessions) -> tuple[int, int]:
         return count or 0, session.scalar(select(func.count()).select_from(RawComment)) or 0
 
 
+def slow_to_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each group take so long that all who come at once wait for the first of them."""
+    write = Together._write
+
+    def slowly(self: Together, batch: list[Waiting]) -> None:
+        time.sleep(0.3)
+        write(self, batch)
+
+    monkeypatch.setattr(Together, "_write", slowly)
+
+
 def test_answers_that_come_at_once_are_all_there_and_share_commits(
     app: Flask, survey: Survey, sessions: Sessions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(together, "GATHER", 0.2)
-    with app.app_context():
-        views.together().wrote = 2  # as if others had come a moment ago
+    slow_to_write(monkeypatch)
     pages = [page_of(app) for _ in range(AT_ONCE)]
     with commits(sessions) as seen:
         found = all_at_once(*(lambda token=token: send(app, token) for token in pages))
     assert [status for status, _ in found] == [303] * AT_ONCE
     assert answers(sessions) == (AT_ONCE, AT_ONCE)
-    assert seen[0] < AT_ONCE
+    assert seen[0] == 2, "the first wrote alone, and the next one for all who came meanwhile"
 
 
 def test_one_page_sent_twice_at_once_is_one_answer(
     app: Flask, survey: Survey, sessions: Sessions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(together, "GATHER", 0.1)
-    with app.app_context():
-        views.together().wrote = 2
-    token = page_of(app)
-    found = all_at_once(*(lambda words=words: send(app, token, words) for words in ("First.", "Second.", "Third.")))
-    assert [status for status, _ in found] == [303] * 3
-    assert answers(sessions) == (1, 1)
+    slow_to_write(monkeypatch)
+    token, other = page_of(app), page_of(app)
+    calls = [lambda words=words: send(app, token, words) for words in ("First.", "Second.", "Third.")]
+    found = all_at_once(lambda: send(app, other), *calls)
+    assert [status for status, _ in found] == [303] * 4
+    assert answers(sessions) == (2, 2)
+    with reading(sessions) as session:
+        said = session.scalars(select(AnswerVersion.comment)).all()
+    assert len(said) == 2, "what it said first is kept twice, and nothing is lost"
 
 
 def test_a_survey_that_was_paused_this_moment_takes_nothing(
@@ -138,9 +149,7 @@ def test_anonymous_answers_go_together_with_others(
 ) -> None:
     make.survey("quiet", ScaleName.HELPFUL).is_anonymous = True
     make.session.commit()
-    monkeypatch.setattr(together, "GATHER", 0.2)
-    with app.app_context():
-        views.together().wrote = 2
+    slow_to_write(monkeypatch)
     calls = [lambda slug=slug: send(app, page_of(app, slug), slug=slug) for slug in ["quiet", "checkout"] * 3]
     found = all_at_once(*calls)
     assert sorted(status for status, _ in found) == [200] * 3 + [303] * 3

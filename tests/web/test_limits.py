@@ -93,6 +93,21 @@ def test_a_window_ends(app: Flask) -> None:
         assert limits.counted("things") == 4, "the fifth is told with the sixth"
 
 
+def test_of_many_a_few_more_are_told_once_a_second(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr("feedback_loop.web.limits.time.monotonic", lambda: now)
+    with app.test_request_context():
+        told = [limits.increase("things", 600, every=10) for _ in range(1000)]
+        assert [each for each in told if each][:20] == list(range(10, 210, 10)), "each ten while there are few"
+        assert sum(bool(each) for each in told) < 60, "then each twentieth of what there is"
+        known = max(told)
+        assert known > 950
+        fresh = [limits.increase("things", 600, every=10) for _ in range(20)]
+        now += limits.TELL_EVERY
+        assert not any(fresh[-10:])
+        assert limits.increase("things", 600, every=10) == 1021
+
+
 def test_a_network_is_an_address_or_a_64(app: Flask) -> None:
     assert limits.network("192.0.2.7") == limits.network("::ffff:192.0.2.7")
     assert limits.network("2001:db8:1:2::5") == limits.network("2001:db8:1:2:ffff::9") == "2001:db8:1:2::/64"
