@@ -12,8 +12,7 @@ from wtforms.fields import SelectChoice
 from wtforms.validators import DataRequired, Length, Optional
 
 from feedback_loop.accounts.models import Team, User
-from feedback_loop.actions import checklist, links
-from feedback_loop.actions.models import ActionItem, LinkKind
+from feedback_loop.actions.models import ActionItem
 from feedback_loop.actions.service import LONGEST_WAIT, latest_due, too_late
 from feedback_loop.clock import utc_now
 from feedback_loop.web.forms import StaffForm
@@ -72,41 +71,6 @@ class WaitForm(VersionedForm):
             Length(max=LONGEST_WAIT, message=f"Enter at most {LONGEST_WAIT} characters."),
         ],
         description="Whose answer or which event, such as “the carrier’s offer”. Colleagues read it.",
-    )
-
-
-class EntryForm(StaffForm):
-    """Add an entry to a checklist, or write one anew."""
-
-    text = StringField(
-        "What is to be done",
-        [
-            DataRequired("Enter what is to be done."),
-            Length(max=checklist.LONGEST, message=f"Enter at most {checklist.LONGEST} characters."),
-        ],
-    )
-    was = HiddenField()
-
-
-class LinkForm(StaffForm):
-    """Link something outside."""
-
-    url = StringField("Address", [DataRequired("Enter an address.")], description="It begins with https:// or http://.")
-    title = StringField(
-        "Title",
-        [
-            Optional(),
-            Length(max=links.LONGEST_TITLE, message=f"Enter a title of at most {links.LONGEST_TITLE} characters."),
-        ],
-        description="Without one, the address tells.",
-    )
-    kind = SelectField(
-        "It is",
-        [DataRequired("Choose what it is.")],
-        choices=[
-            SelectChoice(LinkKind.ATTACHMENT.value, "a file or a page"),
-            SelectChoice(LinkKind.TRACKER.value, "an issue in a tracker"),
-        ],
     )
 
 

@@ -17,10 +17,12 @@ from feedback_loop.accounts.queries import active_people, teams
 from feedback_loop.actions import levels
 from feedback_loop.actions import queries as action_queries
 from feedback_loop.actions.audience import audience
-from feedback_loop.actions.checklist import checklist
-from feedback_loop.actions.forms import AssignForm, CommentForm, EntryForm, LinkForm
+from feedback_loop.actions.details.checklist import checklist
+from feedback_loop.actions.details.forms import EntryForm, LinkForm
+from feedback_loop.actions.details.links import links
+from feedback_loop.actions.details.watching import watchers
+from feedback_loop.actions.forms import AssignForm, CommentForm
 from feedback_loop.actions.level_forms import ItemLevelForm, PriorityForm
-from feedback_loop.actions.links import links
 from feedback_loop.actions.mentions import Person, suggestions
 from feedback_loop.actions.models import Status
 from feedback_loop.actions.service import may_work_on
@@ -28,7 +30,6 @@ from feedback_loop.actions.stream import Show, stream
 from feedback_loop.actions.suggesting import suggest
 from feedback_loop.actions.transitions import WORDS
 from feedback_loop.actions.transitions import may as transition
-from feedback_loop.actions.watching import watchers
 from feedback_loop.analysis.embedding import thresholds_of
 from feedback_loop.clock import utc_now
 from feedback_loop.complaints import evidence

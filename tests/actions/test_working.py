@@ -7,8 +7,9 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from sqlalchemy import select
 
-from feedback_loop.actions import checklist, links, service, watching
+from feedback_loop.actions import service
 from feedback_loop.actions.changes import since
+from feedback_loop.actions.details import checklist, links, watching
 from feedback_loop.actions.models import ActionEvent, ActionItem, LinkKind, Notice, Status, Watcher
 from feedback_loop.actions.service import Refused
 from feedback_loop.actions.stream import Show, stream

@@ -10,7 +10,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
-from feedback_loop.actions import checklist, links, service, watching
+from feedback_loop.actions import service
+from feedback_loop.actions.details import checklist, links, watching
 from feedback_loop.actions.models import (
     ActionEvent,
     ActionItem,

@@ -3,9 +3,10 @@
 The page of one item stands in `reports`: it shows what customers said of its closings, which a later step knows.
 """
 
+import feedback_loop.actions.details.views  # noqa: F401  # their routes
+from feedback_loop.actions.blueprint import bp
 from feedback_loop.actions.views import (  # noqa: F401  # their routes
     closing,
-    details,
     items,
     levels,
     routing,
@@ -13,6 +14,5 @@ from feedback_loop.actions.views import (  # noqa: F401  # their routes
     templates,
     triage,
 )
-from feedback_loop.actions.views.blueprint import bp
 
 __all__ = ["bp"]

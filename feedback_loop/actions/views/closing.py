@@ -12,15 +12,15 @@ from feedback_loop.accounts.login import me
 from feedback_loop.accounts.models import Role
 from feedback_loop.actions import closing, queries, service
 from feedback_loop.actions.audience import audience
+from feedback_loop.actions.blueprint import Reply, back_to, bp, item_to_work_on
 from feedback_loop.actions.changes import since
-from feedback_loop.actions.checklist import checklist
 from feedback_loop.actions.closingforms import CloseForm
+from feedback_loop.actions.details.checklist import checklist
 from feedback_loop.actions.forms import ReopenForm, VersionedForm
 from feedback_loop.actions.models import ActionItem, Outcome
 from feedback_loop.actions.runs import run_of
 from feedback_loop.actions.statementtemplates import templates
 from feedback_loop.actions.transitions import may
-from feedback_loop.actions.views.blueprint import Reply, back_to, bp, item_to_work_on
 from feedback_loop.actions.wording import look
 from feedback_loop.clock import utc_now
 from feedback_loop.complaints.evidence import by_id

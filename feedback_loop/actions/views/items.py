@@ -12,12 +12,12 @@ from feedback_loop.accounts.login import me
 from feedback_loop.accounts.models import Role, Team, User
 from feedback_loop.accounts.queries import active_people, possible_owners, teams
 from feedback_loop.actions import changes, queries, service
+from feedback_loop.actions.blueprint import Reply, back_to, bp, item_to_work_on, press
 from feedback_loop.actions.forms import AssignForm, CommentForm, WaitForm
 from feedback_loop.actions.mentions import Person, suggestions
 from feedback_loop.actions.models import Status
 from feedback_loop.actions.queries import OPEN, ItemFilter
 from feedback_loop.actions.transitions import WORDS, may
-from feedback_loop.actions.views.blueprint import Reply, back_to, bp, item_to_work_on, press
 from feedback_loop.clock import utc_now
 from feedback_loop.web.database import session
 from feedback_loop.web.navigation import page_number

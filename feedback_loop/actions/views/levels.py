@@ -9,10 +9,10 @@ from feedback_loop.accounts.access import staff
 from feedback_loop.accounts.login import may, me
 from feedback_loop.accounts.models import Digest, Role
 from feedback_loop.actions import changes, digests, levels
+from feedback_loop.actions.blueprint import Reply, back_to, bp, item_to_work_on
 from feedback_loop.actions.colleagues import choose_digest
 from feedback_loop.actions.level_forms import WEEKDAYS, DigestForm, ItemLevelForm, LevelForm, PriorityForm, clock
 from feedback_loop.actions.models import Priority, ServiceLevel
-from feedback_loop.actions.views.blueprint import Reply, back_to, bp, item_to_work_on
 from feedback_loop.clock import utc_now
 from feedback_loop.web.database import session, settings
 

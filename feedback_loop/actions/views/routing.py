@@ -9,12 +9,12 @@ from feedback_loop.accounts.access import staff
 from feedback_loop.accounts.models import Role
 from feedback_loop.accounts.queries import possible_owners, teams
 from feedback_loop.actions import queries, rules
+from feedback_loop.actions.blueprint import Reply, bp
 from feedback_loop.actions.evidence import can_own, rule_of
 from feedback_loop.actions.models import RoutingRule
 from feedback_loop.actions.previewing import Preview, preview
 from feedback_loop.actions.routing import Rule, shadowed_by, what_it_asks
 from feedback_loop.actions.ruleforms import RuleForm
-from feedback_loop.actions.views.blueprint import Reply, bp
 from feedback_loop.analysis.embedding import thresholds_of
 from feedback_loop.clock import utc_now
 from feedback_loop.db import reading

@@ -13,10 +13,10 @@ from feedback_loop.accounts.login import me
 from feedback_loop.accounts.models import Role
 from feedback_loop.actions import queries, runqueries, runs, service
 from feedback_loop.actions.audience import FINAL, REASONS, Reason
+from feedback_loop.actions.blueprint import Reply, bp, item_to_work_on
 from feedback_loop.actions.closing import rendered
 from feedback_loop.actions.closingforms import AddPersonForm, StatementForm
 from feedback_loop.actions.models import ActionItem, NotificationRun, RunState
-from feedback_loop.actions.views.blueprint import Reply, bp, item_to_work_on
 from feedback_loop.actions.wording import look
 from feedback_loop.clock import utc_now
 from feedback_loop.db import clean_text

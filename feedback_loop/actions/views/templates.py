@@ -9,10 +9,10 @@ from feedback_loop.accounts.access import staff
 from feedback_loop.accounts.models import Role, Team
 from feedback_loop.accounts.queries import teams
 from feedback_loop.actions import statementtemplates
+from feedback_loop.actions.blueprint import Reply, bp
 from feedback_loop.actions.closing import OUTCOMES
 from feedback_loop.actions.closingforms import TemplateForm
 from feedback_loop.actions.models import Outcome, StatementTemplate
-from feedback_loop.actions.views.blueprint import Reply, bp
 from feedback_loop.actions.wording import look
 from feedback_loop.web.database import session
 

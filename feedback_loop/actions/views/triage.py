@@ -16,11 +16,11 @@ from feedback_loop.accounts.login import me
 from feedback_loop.accounts.models import Role, Team, User
 from feedback_loop.accounts.queries import possible_owners, teams
 from feedback_loop.actions import queries, queue, triaging
+from feedback_loop.actions.blueprint import Reply, bp
 from feedback_loop.actions.forms import SNOOZES, TriageForm
 from feedback_loop.actions.models import ActionItem
 from feedback_loop.actions.queue import Queue, TriageFilter
 from feedback_loop.actions.service import Refused
-from feedback_loop.actions.views.blueprint import Reply, bp
 from feedback_loop.analysis.embedding import thresholds_of
 from feedback_loop.clock import utc_now
 from feedback_loop.complaints import queries as complaint_queries

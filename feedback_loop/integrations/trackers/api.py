@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from feedback_loop.actions.links import BadAddress, checked_url
+from feedback_loop.actions.details.links import BadAddress, checked_url
 from feedback_loop.db import clean_text
 from feedback_loop.outbound import Answer, Forbidden, NotSent
 

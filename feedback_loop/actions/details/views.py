@@ -8,11 +8,12 @@ from feedback_loop.accounts.access import staff
 from feedback_loop.accounts.login import me
 from feedback_loop.accounts.models import Role
 from feedback_loop.accounts.queries import active_people
-from feedback_loop.actions import checklist, links, queries, watching
-from feedback_loop.actions.forms import EntryForm, LinkForm
+from feedback_loop.actions import queries
+from feedback_loop.actions.blueprint import Reply, bp, item_to_work_on
+from feedback_loop.actions.details import checklist, links, watching
+from feedback_loop.actions.details.forms import EntryForm, LinkForm
 from feedback_loop.actions.models import ActionItem, LinkKind
 from feedback_loop.actions.service import Refused
-from feedback_loop.actions.views.blueprint import Reply, bp, item_to_work_on
 from feedback_loop.clock import utc_now
 from feedback_loop.web.database import session
 
