@@ -70,7 +70,7 @@ def init(admin_email: str, admin_password: str | None) -> None:
 
     from feedback_loop.accounts.models import Role, User
     from feedback_loop.accounts.service import add_user, ensure_team, hash_password, one_time_password
-    from feedback_loop.actions.levels import ensure_level
+    from feedback_loop.actions.levels.service import ensure_level
 
     settings = settings_or_fail()
     if admin_password is not None and len(admin_password) < 10:

@@ -14,7 +14,6 @@ from feedback_loop.actions.models import (
     Closure,
     NotificationRun,
     RoutingRule,
-    ServiceLevel,
     Status,
     Watcher,
 )
@@ -251,9 +250,3 @@ def rules(session: Session) -> Sequence[RoutingRule]:
         )
         .order_by(RoutingRule.position, RoutingRule.id)
     ).all()
-
-
-def service_levels(session: Session, beside: ServiceLevel | None = None) -> Sequence[ServiceLevel]:
-    """The service levels that can be chosen, by name, and one that may be archived."""
-    rows = session.scalars(select(ServiceLevel).where(ServiceLevel.archived_at.is_(None)).order_by(ServiceLevel.name))
-    return [*rows, *([beside] if beside is not None and beside.archived_at is not None else [])]

@@ -14,7 +14,6 @@ from feedback_loop.accounts.access import staff
 from feedback_loop.accounts.login import me
 from feedback_loop.accounts.models import Role
 from feedback_loop.accounts.queries import active_people, teams
-from feedback_loop.actions import levels
 from feedback_loop.actions import queries as action_queries
 from feedback_loop.actions.audience import audience
 from feedback_loop.actions.details.checklist import checklist
@@ -22,7 +21,8 @@ from feedback_loop.actions.details.forms import EntryForm, LinkForm
 from feedback_loop.actions.details.links import links
 from feedback_loop.actions.details.watching import watchers
 from feedback_loop.actions.forms import AssignForm, CommentForm
-from feedback_loop.actions.level_forms import ItemLevelForm, PriorityForm
+from feedback_loop.actions.levels.forms import ItemLevelForm, PriorityForm
+from feedback_loop.actions.levels.queries import levels
 from feedback_loop.actions.mentions import Person, suggestions
 from feedback_loop.actions.models import Status
 from feedback_loop.actions.service import may_work_on
@@ -234,7 +234,7 @@ def item(item_id: int) -> Reply:
         run=run,
         history=stream(session(), found, show, page_number()),
         priority_form=PriorityForm(found),
-        level_form=ItemLevelForm(found, levels=levels.levels(session())) if works and can["close"] else None,
+        level_form=ItemLevelForm(found, levels=levels(session())) if works and can["close"] else None,
         comment_form=CommentForm(),
         colleagues=colleagues,
         handles=suggestions([Person(each.id, each.name, each.email) for each in colleagues]),

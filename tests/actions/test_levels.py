@@ -15,12 +15,13 @@ from sqlalchemy.orm import Session
 
 from feedback_loop import pipeline
 from feedback_loop.accounts.models import Digest
-from feedback_loop.actions import levels
 from feedback_loop.actions.calendar import Calendar, add_hours, hours_between
 from feedback_loop.actions.deadlines import Course, Wait, due_at
-from feedback_loop.actions.levels import Terms
+from feedback_loop.actions.levels import queries
+from feedback_loop.actions.levels import service as levels
+from feedback_loop.actions.levels.rating import decide, rate_open_items, write
+from feedback_loop.actions.levels.service import Terms
 from feedback_loop.actions.models import ActionEvent, ActionItem, Priority, ServiceLevel, Status
-from feedback_loop.actions.rating import decide, rate_open_items, write
 from feedback_loop.actions.service import Refused, note, reopen, set_due
 from feedback_loop.complaints.models import Complaint, ComplaintState
 from feedback_loop.db import Sessions, reading
@@ -289,7 +290,7 @@ def test_levels_are_archived_but_not_the_default(make: Make, cast: Cast, session
     levels.restore_level(session, fast)
     levels.make_default(session, fast)
     levels.archive_level(session, standard, NOW)
-    assert [each.name for each in levels.levels(session)] == ["Fast", "Standard"]
+    assert [each.name for each in queries.levels(session)] == ["Fast", "Standard"]
     with pytest.raises(ValueError, match="called standard already"):
         levels.change_level(session, fast, terms(name="standard"))
     with pytest.raises(ValueError, match="called Fast already"):

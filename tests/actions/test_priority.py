@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from feedback_loop.actions.levels.priority import ORDER, Weight, rate
 from feedback_loop.actions.models import Priority
-from feedback_loop.actions.priority import ORDER, Weight, rate
 
 THRESHOLDS = (5, 20, 80)
 

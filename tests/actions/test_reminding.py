@@ -15,10 +15,11 @@ from sqlalchemy.orm import Session
 
 from feedback_loop import pipeline
 from feedback_loop.accounts.models import Digest, Role, User
-from feedback_loop.actions import levels, reminding
+from feedback_loop.actions import reminding
 from feedback_loop.actions.calendar import Calendar
 from feedback_loop.actions.colleagues import choose_digest, tell_colleagues
 from feedback_loop.actions.digests import comes_on, next_digest, sections, unmailed
+from feedback_loop.actions.levels import service as levels
 from feedback_loop.actions.models import (
     ActionItem,
     Notice,

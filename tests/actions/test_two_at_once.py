@@ -13,8 +13,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from feedback_loop.actions import levels
-from feedback_loop.actions.levels import USUAL, Terms
+from feedback_loop.actions.levels import service as levels
+from feedback_loop.actions.levels.service import USUAL, Terms
 from feedback_loop.actions.models import ActionEvent, ActionItem, Closure, Priority, Status
 from tests.factories import Cast, Make, sign_in
 from tests.pages import again, words

@@ -11,6 +11,7 @@ from feedback_loop.accounts.queries import possible_owners, teams
 from feedback_loop.actions import queries, rules
 from feedback_loop.actions.blueprint import Reply, bp
 from feedback_loop.actions.evidence import can_own, rule_of
+from feedback_loop.actions.levels.queries import service_levels
 from feedback_loop.actions.models import RoutingRule
 from feedback_loop.actions.previewing import Preview, preview
 from feedback_loop.actions.routing import Rule, shadowed_by, what_it_asks
@@ -133,7 +134,7 @@ def form_of(own: Session, row: RoutingRule | None) -> RuleForm:
         teams=teams(own),
         owners=possible_owners(own),
         surveys=known,
-        levels=queries.service_levels(own, row.service_level if row else None),
+        levels=service_levels(own, row.service_level if row else None),
         languages=rules.written_languages(own),
         wanted=rules.wanted_of(row) if row else None,
         seen=rules.fingerprint(row) if row else "",

@@ -8,10 +8,11 @@ from flask_login import current_user
 from feedback_loop.accounts.access import staff
 from feedback_loop.accounts.login import may, me
 from feedback_loop.accounts.models import Digest, Role
-from feedback_loop.actions import changes, digests, levels
+from feedback_loop.actions import changes, digests
 from feedback_loop.actions.blueprint import Reply, back_to, bp, item_to_work_on
 from feedback_loop.actions.colleagues import choose_digest
-from feedback_loop.actions.level_forms import WEEKDAYS, DigestForm, ItemLevelForm, LevelForm, PriorityForm, clock
+from feedback_loop.actions.levels import queries, service
+from feedback_loop.actions.levels.forms import WEEKDAYS, DigestForm, ItemLevelForm, LevelForm, PriorityForm, clock
 from feedback_loop.actions.models import Priority, ServiceLevel
 from feedback_loop.clock import utc_now
 from feedback_loop.web.database import session, settings
@@ -31,7 +32,7 @@ def service_levels() -> Reply:
     form = LevelForm(zone=settings().default_time_zone)
     if form.validate_on_submit():
         try:
-            level = levels.add_level(session(), form.terms, utc_now())
+            level = service.add_level(session(), form.terms, utc_now())
         except ValueError as error:
             form.name.errors = [str(error)]
         else:
@@ -39,7 +40,7 @@ def service_levels() -> Reply:
             flash(f"The service level {level.name} is added.")
             return redirect(url_for(".service_levels"))
     page = render_template(
-        "actions/levels.html", form=form, levels=levels.levels(session()), clock=clock, weekdays=WEEKDAYS
+        "actions/levels.html", form=form, levels=queries.levels(session()), clock=clock, weekdays=WEEKDAYS
     )
     return page, 400 if form.is_submitted() else 200
 
@@ -52,7 +53,7 @@ def service_level(level_id: int) -> Reply:
     form = LevelForm(level=level)
     if form.validate_on_submit():
         try:
-            levels.change_level(session(), level, form.terms)
+            service.change_level(session(), level, form.terms)
         except ValueError as error:
             form.name.errors = [str(error)]
         else:
@@ -70,10 +71,10 @@ def archive_level(level_id: int) -> Reply:
     level = session().get(ServiceLevel, level_id) or abort(404)
     try:
         if request.form.get("archived") == "yes":
-            levels.archive_level(session(), level, utc_now())
+            service.archive_level(session(), level, utc_now())
             done = f"{level.name} is archived. Items that go by it still do."
         else:
-            levels.restore_level(session(), level)
+            service.restore_level(session(), level)
             done = f"{level.name} can be chosen again."
     except ValueError as error:
         flash(str(error), "problem")
@@ -89,7 +90,7 @@ def make_level_default(level_id: int) -> Reply:
     """Let items without a service level of their own go by this one."""
     level = session().get(ServiceLevel, level_id) or abort(404)
     try:
-        levels.make_default(session(), level)
+        service.make_default(session(), level)
     except ValueError as error:
         flash(str(error), "problem")
     else:
@@ -110,9 +111,9 @@ def set_priority(item_id: int) -> Reply:
         form.renew(item)
         return render_template("actions/set_priority.html", item=item, priority_form=form, meanwhile=meanwhile), 409
     if form.priority.data:
-        levels.set_priority(session(), item, Priority(form.priority.data), form.reason.data, me(), utc_now())
+        service.set_priority(session(), item, Priority(form.priority.data), form.reason.data, me(), utc_now())
     else:
-        levels.leave_priority(session(), item, settings().priority_thresholds, me(), utc_now())
+        service.leave_priority(session(), item, settings().priority_thresholds, me(), utc_now())
     session().commit()
     flash("Saved.")
     return back_to(item_id)
@@ -123,14 +124,14 @@ def set_priority(item_id: int) -> Reply:
 def set_level(item_id: int) -> Reply:
     """Choose the service level of an item."""
     item = item_to_work_on(item_id, lock=True)
-    form = ItemLevelForm(item, levels=levels.levels(session()))
+    form = ItemLevelForm(item, levels=queries.levels(session()))
     if not form.validate_on_submit():
         return render_template("actions/set_level.html", item=item, level_form=form, meanwhile=None), 400
     if meanwhile := changes.since(session(), item, form.made_from):
         form.renew(item)
         return render_template("actions/set_level.html", item=item, level_form=form, meanwhile=meanwhile), 409
     level = session().get(ServiceLevel, int(form.level.data)) if form.level.data else None
-    levels.set_level(session(), item, level, me(), utc_now())
+    service.set_level(session(), item, level, me(), utc_now())
     session().commit()
     flash("Saved.")
     return back_to(item_id)

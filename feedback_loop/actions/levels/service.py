@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from feedback_loop.accounts.models import User
 from feedback_loop.actions.changes import changed, standing
 from feedback_loop.actions.deadlines import default_level, due_by_level
+from feedback_loop.actions.levels.rating import rate_now
 from feedback_loop.actions.models import ActionItem, Priority, ServiceLevel
-from feedback_loop.actions.rating import rate_now
 from feedback_loop.actions.service import demand_living, note
 from feedback_loop.db import insert_missing
 
@@ -140,15 +140,6 @@ def make_default(session: Session, level: ServiceLevel) -> None:
     # Two statements in this order: the index allows one default at any moment.
     session.execute(update(ServiceLevel).where(ServiceLevel.is_default).values(is_default=False))
     session.execute(update(ServiceLevel).where(ServiceLevel.id == level.id).values(is_default=True))
-
-
-def levels(session: Session) -> Sequence[ServiceLevel]:
-    """All service levels: the default first, then by name; archived ones last."""
-    return session.scalars(
-        select(ServiceLevel).order_by(
-            ServiceLevel.archived_at.is_not(None), ServiceLevel.is_default.desc(), ServiceLevel.name
-        )
-    ).all()
 
 
 def set_priority(session: Session, item: ActionItem, priority: Priority, reason: str, by: User, now: datetime) -> None:

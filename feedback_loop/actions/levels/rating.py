@@ -11,8 +11,8 @@ from sqlalchemy import ColumnElement, case, func, select, update
 from sqlalchemy.orm import Session
 
 from feedback_loop.actions.deadlines import calendar_of, courses, due_at, level_finder
+from feedback_loop.actions.levels.priority import Rated, Weight, rate
 from feedback_loop.actions.models import ActionEvent, ActionItem, Priority, Status
-from feedback_loop.actions.priority import Rated, Weight, rate
 from feedback_loop.actions.queries import OPEN
 from feedback_loop.complaints.models import Complaint, ComplaintState, Statement
 from feedback_loop.complaints.queries import WEEK, is_growing, said_lately

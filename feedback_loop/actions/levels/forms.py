@@ -13,7 +13,7 @@ from wtforms.validators import DataRequired, InputRequired, Length, NumberRange
 from feedback_loop.accounts.forms import CheckboxesField
 from feedback_loop.accounts.models import Digest
 from feedback_loop.actions.forms import VersionedForm
-from feedback_loop.actions.levels import USUAL, Terms
+from feedback_loop.actions.levels.service import USUAL, Terms
 from feedback_loop.actions.models import ActionItem, Priority, ServiceLevel
 from feedback_loop.notifications.hours import time_zones
 from feedback_loop.web.forms import StaffForm
