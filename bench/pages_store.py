@@ -29,12 +29,12 @@ from feedback_loop.actions.models import (
     ItemLink,
     Notice,
     NotificationRun,
-    RoutingRule,
     RunPerson,
     ServiceLevel,
     StatementTemplate,
     Watcher,
 )
+from feedback_loop.actions.routing.models import RoutingRule
 from feedback_loop.analysis.embedding import unit
 from feedback_loop.complaints.models import Complaint, Correction, Draft, Refine, Search, Spike, Statement, Vector
 from feedback_loop.complaints.service.counts import count_again

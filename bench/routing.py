@@ -21,10 +21,11 @@ from sqlalchemy import Engine, delete, event, insert, select
 
 from feedback_loop.accounts.models import Role, Team, User
 from feedback_loop.accounts.service import add_team
-from feedback_loop.actions.evidence import rule_of
-from feedback_loop.actions.models import ActionEvent, ActionItem, RoutingRule, Status
-from feedback_loop.actions.opening import open_missing
-from feedback_loop.actions.previewing import preview
+from feedback_loop.actions.models import ActionEvent, ActionItem, Status
+from feedback_loop.actions.routing.evidence import rule_of
+from feedback_loop.actions.routing.models import RoutingRule
+from feedback_loop.actions.routing.opening import open_missing
+from feedback_loop.actions.routing.previewing import preview
 from feedback_loop.actions.suggesting import suggest
 from feedback_loop.analysis.embedding import Embedder, load_embedder, unit
 from feedback_loop.analysis.likeness import centre, likeness

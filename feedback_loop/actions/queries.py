@@ -9,14 +9,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Row, Select, String, case, cast, func, literal, select, union_all
 from sqlalchemy.orm import Session, joinedload
 
-from feedback_loop.actions.models import (
-    ActionItem,
-    Closure,
-    NotificationRun,
-    RoutingRule,
-    Status,
-    Watcher,
-)
+from feedback_loop.actions.models import ActionItem, Closure, NotificationRun, Status, Watcher
 from feedback_loop.complaints.models import Complaint, ComplaintState
 from feedback_loop.notifications.models import Notification, NotificationState
 from feedback_loop.notifications.standing import Standing, stands
@@ -236,17 +229,3 @@ def notifications(
     )
     rows = session.scalars(select(Notification).join(ids, ids.c.id == Notification.id).order_by(Notification.id)).all()
     return Page(rows, page, NOTIFICATIONS_A_PAGE, total or 0)
-
-
-def rules(session: Session) -> Sequence[RoutingRule]:
-    """All routing rules with drafts, in the order in which they are asked."""
-    return session.scalars(
-        select(RoutingRule)
-        .options(
-            joinedload(RoutingRule.team),
-            joinedload(RoutingRule.survey),
-            joinedload(RoutingRule.owner),
-            joinedload(RoutingRule.service_level),
-        )
-        .order_by(RoutingRule.position, RoutingRule.id)
-    ).all()

@@ -12,8 +12,8 @@ from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
 
 from feedback_loop.accounts.models import Team, User
-from feedback_loop.actions.evidence import centres
 from feedback_loop.actions.models import ActionEvent, ActionItem
+from feedback_loop.actions.routing.evidence import centres
 from feedback_loop.analysis.embedding import Thresholds
 from feedback_loop.complaints.models import Complaint, ComplaintState, Statement, Vector
 

@@ -28,7 +28,8 @@ from feedback_loop.accounts.models import Team, User
 from feedback_loop.accounts.service import add_team, add_user, hash_password, one_time_password
 from feedback_loop.actions import runs
 from feedback_loop.actions.closing import close
-from feedback_loop.actions.models import ActionItem, RoutingRule, Status
+from feedback_loop.actions.models import ActionItem, Status
+from feedback_loop.actions.routing.models import RoutingRule
 from feedback_loop.actions.service import add_comment, set_due, take_on
 from feedback_loop.clock import utc_now
 from feedback_loop.complaints.models import Complaint, Statement, StatementKind

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feedback_loop.actions.routing import (
+from feedback_loop.actions.routing.deciding import (
     LONGEST_REASON,
     Evidence,
     Rule,

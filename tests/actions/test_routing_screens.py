@@ -11,10 +11,11 @@ from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
-from feedback_loop.actions.learning import read_examples
-from feedback_loop.actions.models import ActionEvent, ActionItem, RoutingRule
-from feedback_loop.actions.opening import open_missing
-from feedback_loop.actions.queries import rules
+from feedback_loop.actions.models import ActionEvent, ActionItem
+from feedback_loop.actions.routing.learning import read_examples
+from feedback_loop.actions.routing.models import RoutingRule
+from feedback_loop.actions.routing.opening import open_missing
+from feedback_loop.actions.routing.queries import rules
 from feedback_loop.actions.service import assign
 from feedback_loop.clock import utc_now
 from feedback_loop.db import Sessions
@@ -179,7 +180,7 @@ def test_a_preview_names_what_somebody_moved_by_hand(
 def test_a_preview_looks_at_most_at_so_many_and_says_so(
     client: FlaskClient, cast: Cast, make: Make, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("feedback_loop.actions.previewing.MOST", 2)
+    monkeypatch.setattr("feedback_loop.actions.routing.previewing.MOST", 2)
     for number in range(3):
         complaint_about(make, f"refund takes weeks {number}")
     session.commit()

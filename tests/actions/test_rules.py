@@ -10,13 +10,14 @@ from sqlalchemy import select
 
 from feedback_loop import pipeline
 from feedback_loop.accounts.models import Role
-from feedback_loop.actions import queries
-from feedback_loop.actions.evidence import evidence_of, rules_asked
-from feedback_loop.actions.learning import read_examples, unread
-from feedback_loop.actions.models import ActionEvent, ActionItem, Notice, Priority, RoutingRule, ServiceLevel
-from feedback_loop.actions.opening import open_missing
-from feedback_loop.actions.routing import Rule
-from feedback_loop.actions.rules import Refused, Wanted, change_rule, move_rule, tidied, turn
+from feedback_loop.actions.models import ActionEvent, ActionItem, Notice, Priority, ServiceLevel
+from feedback_loop.actions.routing import queries
+from feedback_loop.actions.routing.deciding import Rule
+from feedback_loop.actions.routing.evidence import evidence_of, rules_asked
+from feedback_loop.actions.routing.learning import read_examples, unread
+from feedback_loop.actions.routing.models import RoutingRule
+from feedback_loop.actions.routing.opening import open_missing
+from feedback_loop.actions.routing.service import Refused, Wanted, change_rule, move_rule, tidied, turn
 from feedback_loop.complaints.models import Complaint, ComplaintState, Vector
 from feedback_loop.db import Sessions
 from feedback_loop.settings import Settings
@@ -107,7 +108,7 @@ def test_evidence_is_where_most_statements_came_from(make: Make, cast: Cast) -> 
 def test_only_the_newest_statements_of_a_large_complaint_are_weighed(
     make: Make, cast: Cast, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("feedback_loop.actions.evidence.NEWEST", 2)
+    monkeypatch.setattr("feedback_loop.actions.routing.evidence.NEWEST", 2)
     old, new = make.survey("old"), make.survey("new")
     complaint = make.complaint()
     for index in range(4):

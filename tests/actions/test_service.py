@@ -11,9 +11,10 @@ from feedback_loop.accounts.models import Role, User
 from feedback_loop.actions import runs
 from feedback_loop.actions.audience import audience
 from feedback_loop.actions.closing import Closing, close, preview
-from feedback_loop.actions.models import ActionEvent, ActionItem, Closure, Outcome, RoutingRule, Status
-from feedback_loop.actions.opening import open_missing
-from feedback_loop.actions.routing import mentions
+from feedback_loop.actions.models import ActionEvent, ActionItem, Closure, Outcome, Status
+from feedback_loop.actions.routing.deciding import mentions
+from feedback_loop.actions.routing.models import RoutingRule
+from feedback_loop.actions.routing.opening import open_missing
 from feedback_loop.actions.service import Refused, assign, may_work_on, reopen, take_on
 from feedback_loop.complaints.models import ComplaintState
 from feedback_loop.notifications.models import Notification, NotificationState

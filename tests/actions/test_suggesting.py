@@ -9,8 +9,9 @@ from sqlalchemy import select
 
 from feedback_loop.accounts.models import Team, User
 from feedback_loop.actions import triaging
-from feedback_loop.actions.models import ActionItem, RoutingRule
-from feedback_loop.actions.opening import open_missing
+from feedback_loop.actions.models import ActionItem
+from feedback_loop.actions.routing.models import RoutingRule
+from feedback_loop.actions.routing.opening import open_missing
 from feedback_loop.actions.service import assign
 from feedback_loop.actions.suggesting import Decision, decide, latest_decisions, suggest
 from feedback_loop.complaints.models import ComplaintState, Vector

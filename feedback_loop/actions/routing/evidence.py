@@ -12,9 +12,9 @@ from sqlalchemy import Row, func, null, select
 from sqlalchemy.orm import Session
 
 from feedback_loop.accounts.models import Role, User
-from feedback_loop.actions import queries
-from feedback_loop.actions.models import RoutingRule
-from feedback_loop.actions.routing import Evidence, Rule
+from feedback_loop.actions.routing import queries
+from feedback_loop.actions.routing.deciding import Evidence, Rule
+from feedback_loop.actions.routing.models import RoutingRule
 from feedback_loop.analysis.embedding import unit
 from feedback_loop.complaints.models import Complaint, Statement, Vector
 from feedback_loop.complaints.places import Origin, pages_of, tags_of

@@ -11,10 +11,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from feedback_loop.accounts.models import Team
-from feedback_loop.actions import queries
-from feedback_loop.actions.evidence import evidence_of, rule_of
-from feedback_loop.actions.models import ActionItem, RoutingRule
-from feedback_loop.actions.routing import Route, Rule, fits, route, shadowed_by
+from feedback_loop.actions.models import ActionItem
+from feedback_loop.actions.routing import queries
+from feedback_loop.actions.routing.deciding import Route, Rule, fits, route, shadowed_by
+from feedback_loop.actions.routing.evidence import evidence_of, rule_of
+from feedback_loop.actions.routing.models import RoutingRule
 from feedback_loop.complaints.models import Complaint, ComplaintState
 
 SPAN = timedelta(days=30)

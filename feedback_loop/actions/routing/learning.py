@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from feedback_loop.actions.evidence import centres, exemplars
-from feedback_loop.actions.models import RoutingRule
-from feedback_loop.actions.routing import number_of
+from feedback_loop.actions.routing.deciding import number_of
+from feedback_loop.actions.routing.evidence import centres, exemplars
+from feedback_loop.actions.routing.models import RoutingRule
 from feedback_loop.analysis.embedding import Embedder
 from feedback_loop.complaints import vectors
 from feedback_loop.complaints.models import Complaint, Statement, Vector

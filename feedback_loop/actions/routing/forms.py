@@ -11,8 +11,8 @@ from wtforms.validators import DataRequired, Length, Optional
 
 from feedback_loop.accounts.models import Team, User
 from feedback_loop.actions.models import Priority, ServiceLevel
-from feedback_loop.actions.routing import language_name
-from feedback_loop.actions.rules import Wanted
+from feedback_loop.actions.routing.deciding import language_name
+from feedback_loop.actions.routing.service import Wanted
 from feedback_loop.languages import LANGUAGES
 from feedback_loop.surveys.models import Survey
 from feedback_loop.web.forms import StaffForm

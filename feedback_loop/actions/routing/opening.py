@@ -8,10 +8,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from feedback_loop.accounts.service import ensure_team
-from feedback_loop.actions.evidence import evidence_of, rules_asked
 from feedback_loop.actions.models import ActionItem, Status
 from feedback_loop.actions.notices import tell
-from feedback_loop.actions.routing import Route, Rule, route
+from feedback_loop.actions.routing.deciding import Route, Rule, route
+from feedback_loop.actions.routing.evidence import evidence_of, rules_asked
 from feedback_loop.actions.service import note
 from feedback_loop.analysis.embedding import Thresholds
 from feedback_loop.complaints.models import Complaint, ComplaintState

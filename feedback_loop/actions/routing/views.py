@@ -8,14 +8,14 @@ from sqlalchemy.orm import Session
 from feedback_loop.accounts.access import staff
 from feedback_loop.accounts.models import Role
 from feedback_loop.accounts.queries import possible_owners, teams
-from feedback_loop.actions import queries, rules
 from feedback_loop.actions.blueprint import Reply, bp
-from feedback_loop.actions.evidence import can_own, rule_of
 from feedback_loop.actions.levels.queries import service_levels
-from feedback_loop.actions.models import RoutingRule
-from feedback_loop.actions.previewing import Preview, preview
-from feedback_loop.actions.routing import Rule, shadowed_by, what_it_asks
-from feedback_loop.actions.ruleforms import RuleForm
+from feedback_loop.actions.routing import queries, service
+from feedback_loop.actions.routing.deciding import Rule, shadowed_by, what_it_asks
+from feedback_loop.actions.routing.evidence import can_own, rule_of
+from feedback_loop.actions.routing.forms import RuleForm
+from feedback_loop.actions.routing.models import RoutingRule
+from feedback_loop.actions.routing.previewing import Preview, preview
 from feedback_loop.analysis.embedding import thresholds_of
 from feedback_loop.clock import utc_now
 from feedback_loop.db import reading
@@ -78,11 +78,11 @@ def edit(rule_id: int | None) -> Reply:
     if saves and form.validate():
         try:
             return save(form, rule_id, is_active="draft" not in request.form)
-        except rules.Refused as error:
+        except service.Refused as error:
             session().rollback()
             form.put(error.faults)
             fault = error.faults.get("", "")
-        except rules.Overtaken:
+        except service.Overtaken:
             session().rollback()
             is_overtaken = True
     with reading(sessions()) as own:
@@ -91,17 +91,17 @@ def edit(rule_id: int | None) -> Reply:
             return "", 204  # nothing has changed: what stands there is not read out again
         looked = None
         if not form.is_submitted():
-            looked = look_at(own, rules.wanted_of(row), row) if row else None
+            looked = look_at(own, service.wanted_of(row), row) if row else None
         elif not saves and form.validate():
-            wanted = rules.tidied(form.wanted, settings().phone_region or None)
-            form.put(rules.check(own, wanted, form.page.data or ""))
+            wanted = service.tidied(form.wanted, settings().phone_region or None)
+            form.put(service.check(own, wanted, form.page.data or ""))
             looked = None if form.errors else look_at(own, wanted, row)
         if request.headers.get("HX-Request"):
             return render_template("actions/parts/routing_preview.html", preview=looked, row=row)
         now_is = None
         if is_overtaken and row is not None:
-            form.seen.data = rules.fingerprint(row)  # whoever sends it again knows what it says now
-            now_is = rule_of(row, rules.place_of(own, row))
+            form.seen.data = service.fingerprint(row)  # whoever sends it again knows what it says now
+            now_is = rule_of(row, service.place_of(own, row))
         page = render_template(
             "actions/routing_rule.html",
             form=form,
@@ -135,33 +135,33 @@ def form_of(own: Session, row: RoutingRule | None) -> RuleForm:
         owners=possible_owners(own),
         surveys=known,
         levels=service_levels(own, row.service_level if row else None),
-        languages=rules.written_languages(own),
-        wanted=rules.wanted_of(row) if row else None,
-        seen=rules.fingerprint(row) if row else "",
+        languages=service.written_languages(own),
+        wanted=service.wanted_of(row) if row else None,
+        seen=service.fingerprint(row) if row else "",
     )
     if row is None and not form.is_submitted():
-        form.examples.data = "\n".join(request.args.get("like", "").split(",")[: rules.MOST_EXAMPLES])
+        form.examples.data = "\n".join(request.args.get("like", "").split(",")[: service.MOST_EXAMPLES])
         form.team.data = request.args.get("team", "")
     return form
 
 
-def look_at(own: Session, wanted: rules.Wanted, row: RoutingRule | None) -> Preview:
+def look_at(own: Session, wanted: service.Wanted, row: RoutingRule | None) -> Preview:
     """What a rule would have done."""
-    place = rules.place_of(own, row) if row else len(queries.rules(own)) + 1
+    place = service.place_of(own, row) if row else len(queries.rules(own)) + 1
     like = thresholds_of(settings().embedding_model).like
-    return preview(own, rules.drafted(own, wanted, place, row), row, utc_now(), like)
+    return preview(own, service.drafted(own, wanted, place, row), row, utc_now(), like)
 
 
 def save(form: RuleForm, rule_id: int | None, is_active: bool) -> Reply:
     """Add or change a rule, and say what there is to know about it."""
-    wanted = rules.tidied(form.wanted, settings().phone_region or None)
+    wanted = service.tidied(form.wanted, settings().phone_region or None)
     typed_page = form.page.data or ""
     row = row_of(session(), rule_id, lock=True)
     if row is None:
-        row = rules.add_rule(session(), wanted, is_active, typed_page)
+        row = service.add_rule(session(), wanted, is_active, typed_page)
         said = "The rule is added. It is asked after all others." if is_active else "The draft is saved."
     else:
-        rules.change_rule(session(), row, wanted, is_active, typed_page, form.seen.data or "")
+        service.change_rule(session(), row, wanted, is_active, typed_page, form.seen.data or "")
         said = "The rule is changed. Items it has routed stay where they are." if is_active else "The draft is saved."
     session().commit()
     flash(said)
@@ -183,8 +183,8 @@ def turn_rule(rule_id: int) -> Reply:
     row = row_of(session(), rule_id) or abort(404)
     on = request.form.get("to") == "on"
     try:
-        rules.turn(session(), row, on)
-    except rules.Refused as error:
+        service.turn(session(), row, on)
+    except service.Refused as error:
         session().rollback()
         flash(str(error), "problem")
         return redirect(url_for(".rule", rule_id=rule_id))
@@ -198,7 +198,7 @@ def turn_rule(rule_id: int) -> Reply:
 def move_rule(rule_id: int) -> Reply:
     """Let a rule be asked earlier or later."""
     row = row_of(session(), rule_id) or abort(404)
-    rules.move_rule(session(), row, -1 if request.form.get("step") == "up" else 1)
+    service.move_rule(session(), row, -1 if request.form.get("step") == "up" else 1)
     session().commit()
     return redirect(url_for(".routing"))
 
@@ -208,7 +208,7 @@ def move_rule(rule_id: int) -> Reply:
 def delete_rule(rule_id: int) -> Reply:
     """Take a rule away."""
     row = row_of(session(), rule_id) or abort(404)
-    rules.delete_rule(session(), row)
+    service.delete_rule(session(), row)
     session().commit()
     flash("The rule is gone. Items it has routed stay where they are.")
     return redirect(url_for(".routing"))

@@ -11,11 +11,12 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from feedback_loop.accounts.models import Team, User
-from feedback_loop.actions import queries
-from feedback_loop.actions.evidence import can_own, rule_of
-from feedback_loop.actions.learning import look_up
-from feedback_loop.actions.models import Priority, RoutingRule, ServiceLevel
-from feedback_loop.actions.routing import Rule, language_name, number_of, shadowed_by
+from feedback_loop.actions.models import Priority, ServiceLevel
+from feedback_loop.actions.routing import queries
+from feedback_loop.actions.routing.deciding import Rule, language_name, number_of, shadowed_by
+from feedback_loop.actions.routing.evidence import can_own, rule_of
+from feedback_loop.actions.routing.learning import look_up
+from feedback_loop.actions.routing.models import RoutingRule
 from feedback_loop.analysis.redaction import redact
 from feedback_loop.complaints.models import Complaint, Statement
 from feedback_loop.complaints.service.searching import without_placeholders
