@@ -26,7 +26,7 @@ from feedback_loop.actions.routing.evidence import rule_of
 from feedback_loop.actions.routing.models import RoutingRule
 from feedback_loop.actions.routing.opening import open_missing
 from feedback_loop.actions.routing.previewing import preview
-from feedback_loop.actions.suggesting import suggest
+from feedback_loop.actions.triage.suggesting import suggest
 from feedback_loop.analysis.embedding import Embedder, load_embedder, unit
 from feedback_loop.analysis.likeness import centre, likeness
 from feedback_loop.clock import utc_now

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from feedback_loop.actions.triaging import DECISIONS
+from feedback_loop.actions.triage.service import DECISIONS
 
 TEST = "webhook.test"
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session, joinedload
 from feedback_loop.accounts.models import User
 from feedback_loop.actions.models import ActionItem, Closure, NotificationRun, Status
 from feedback_loop.actions.queries import OPEN, is_listed, is_overdue
-from feedback_loop.actions.queue import is_awake, people_of
+from feedback_loop.actions.triage.queries import is_awake, people_of
 from feedback_loop.complaints.models import Complaint
 from feedback_loop.followups.models import Verdict
 from feedback_loop.reports.today import IN_REVIEW

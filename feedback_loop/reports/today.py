@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from feedback_loop.actions.models import ActionItem, Closure, NotificationRun, RunState
 from feedback_loop.actions.queries import is_listed, is_overdue
-from feedback_loop.actions.queue import Queue, in_queue, people_of
+from feedback_loop.actions.triage.queries import Queue, in_queue, people_of
 from feedback_loop.complaints.models import Complaint, ComplaintState, Weeks
 from feedback_loop.complaints.queries import grows
 

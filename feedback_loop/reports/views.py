@@ -27,9 +27,9 @@ from feedback_loop.actions.mentions import Person, suggestions
 from feedback_loop.actions.models import Status
 from feedback_loop.actions.service import may_work_on
 from feedback_loop.actions.stream import Show, stream
-from feedback_loop.actions.suggesting import suggest
 from feedback_loop.actions.transitions import WORDS
 from feedback_loop.actions.transitions import may as transition
+from feedback_loop.actions.triage.suggesting import suggest
 from feedback_loop.analysis.embedding import thresholds_of
 from feedback_loop.clock import utc_now
 from feedback_loop.complaints import evidence

@@ -8,12 +8,13 @@ import pytest
 from sqlalchemy import select
 
 from feedback_loop.accounts.models import Team, User
-from feedback_loop.actions import triaging
 from feedback_loop.actions.models import ActionItem
 from feedback_loop.actions.routing.models import RoutingRule
 from feedback_loop.actions.routing.opening import open_missing
 from feedback_loop.actions.service import assign
-from feedback_loop.actions.suggesting import Decision, decide, latest_decisions, suggest
+from feedback_loop.actions.triage import service as triaging
+from feedback_loop.actions.triage import undoing
+from feedback_loop.actions.triage.suggesting import Decision, decide, latest_decisions, suggest
 from feedback_loop.complaints.models import ComplaintState, Vector
 from tests.actions.meaning import TOY, complaint_about
 from tests.factories import Cast, Make
@@ -127,9 +128,9 @@ def test_what_was_taken_back_is_no_decision(make: Make, cast: Cast, now: datetim
     triaging.triage(session, item, cast.payments, None, cast.lena, now)
     session.flush()
     assert latest_decisions(session, 0) == {item.complaint_id: (cast.payments.id, "Payments", "Lena")}
-    decision = triaging.last_decision(session, cast.lena, now)
+    decision = undoing.last_decision(session, cast.lena, now)
     assert decision is not None
-    triaging.undo(session, decision, cast.lena, now)
+    undoing.undo(session, decision, cast.lena, now)
     session.flush()
     assert latest_decisions(session, 0) == {}
     triaging.triage(session, item, cast.payments, None, cast.ada, now)

@@ -9,8 +9,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
-from feedback_loop.actions import queue
 from feedback_loop.actions.models import ActionEvent, ActionItem, Priority, Status
+from feedback_loop.actions.triage import queries as queue
 from feedback_loop.clock import utc_now
 from feedback_loop.complaints.models import Complaint, ComplaintState
 from feedback_loop.surveys.models import ScaleName

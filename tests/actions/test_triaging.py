@@ -6,10 +6,11 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from feedback_loop.actions import triaging
 from feedback_loop.actions.models import ActionEvent, ActionItem, Notice, Status
 from feedback_loop.actions.notices import tell
 from feedback_loop.actions.service import Refused, add_comment
+from feedback_loop.actions.triage import service as triaging
+from feedback_loop.actions.triage import undoing
 from feedback_loop.complaints.corrections import Wanted
 from feedback_loop.complaints.models import CorrectionKind, Draft, DraftState
 from feedback_loop.complaints.service import corrections
@@ -68,9 +69,9 @@ def notices(session: Session) -> list[tuple[int, str]]:
 
 
 def undo(session: Session, cast: Cast, make: Make) -> triaging.Result:
-    decision = triaging.last_decision(session, cast.lena, make.now)
+    decision = undoing.last_decision(session, cast.lena, make.now)
     assert decision is not None
-    return triaging.undo(session, decision, cast.lena, make.now)
+    return undoing.undo(session, decision, cast.lena, make.now)
 
 
 def test_the_owner_hears_of_it_unless_it_is_taken_back_first(cast: Cast, make: Make, session: Session) -> None:
@@ -95,9 +96,9 @@ def test_decisions_are_taken_back_one_after_the_other_and_only_ones_own(
     triaging.triage(session, items[2], cast.payments, None, cast.ada, make.now)
     assert undo(session, cast, make).done == [items[1]]
     assert undo(session, cast, make).done == [items[0]]
-    assert triaging.last_decision(session, cast.lena, make.now) is None
+    assert undoing.last_decision(session, cast.lena, make.now) is None
     assert items[2].status == Status.TRIAGED
-    assert triaging.last_decision(session, cast.ada, make.now + 13 * HOUR) is None, "not for good"
+    assert undoing.last_decision(session, cast.ada, make.now + 13 * HOUR) is None, "not for good"
 
 
 def test_an_undo_waits_for_corrections_that_build_on_it(cast: Cast, make: Make, session: Session) -> None:

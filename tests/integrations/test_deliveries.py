@@ -13,9 +13,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from feedback_loop import pipeline
-from feedback_loop.actions import triaging
 from feedback_loop.actions.models import NotificationRun, Outcome, RunState
 from feedback_loop.actions.service import assign, take_on, verify
+from feedback_loop.actions.triage import service as triaging
 from feedback_loop.complaints.models import Spike
 from feedback_loop.db import Sessions
 from feedback_loop.followups.models import Fixed

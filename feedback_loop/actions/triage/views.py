@@ -15,12 +15,13 @@ from feedback_loop.accounts.access import staff
 from feedback_loop.accounts.login import me
 from feedback_loop.accounts.models import Role, Team, User
 from feedback_loop.accounts.queries import possible_owners, teams
-from feedback_loop.actions import queries, queue, triaging
+from feedback_loop.actions import queries as item_queries
 from feedback_loop.actions.blueprint import Reply, bp
-from feedback_loop.actions.forms import SNOOZES, TriageForm
 from feedback_loop.actions.models import ActionItem
-from feedback_loop.actions.queue import Queue, TriageFilter
 from feedback_loop.actions.service import Refused
+from feedback_loop.actions.triage import queries, service, undoing
+from feedback_loop.actions.triage.forms import SNOOZES, TriageForm
+from feedback_loop.actions.triage.queries import Queue, TriageFilter
 from feedback_loop.analysis.embedding import thresholds_of
 from feedback_loop.clock import utc_now
 from feedback_loop.complaints import queries as complaint_queries
@@ -87,12 +88,12 @@ def triage() -> Reply:
 def show(item_id: int | None, problem: str = "") -> Reply:
     """The page of triage at one of the entries, or at the first. `problem` is about the complaint to merge into."""
     now, found = utc_now(), wanted()
-    ids = queue.waiting_ids(session(), found, now)
+    ids = queries.waiting_ids(session(), found, now)
     place = ids.index(item_id) if item_id in ids else 0
-    first = place - place % queue.ENTRIES_A_PAGE
-    rows = queue.entries(session(), ids[first : first + queue.ENTRIES_A_PAGE], now)
+    first = place - place % queries.ENTRIES_A_PAGE
+    rows = queries.entries(session(), ids[first : first + queries.ENTRIES_A_PAGE], now)
     current = next((row for row in rows if row.item.id == ids[place]), None) if ids else None
-    case = queue.case_of(session(), current.item, thresholds_of(settings().embedding_model), now) if current else None
+    case = queries.case_of(session(), current.item, thresholds_of(settings().embedding_model), now) if current else None
     team = case.suggested.team_id if case else None
     owner = case.suggested.owner_id if case else None
     all_teams, owners = teams(session()), possible_owners(session())
@@ -103,12 +104,12 @@ def show(item_id: int | None, problem: str = "") -> Reply:
         kept=kept(),
         at=address,
         missing=item_id is not None and item_id not in ids,
-        waiting=queue.waiting(session(), now),
+        waiting=queries.waiting(session(), now),
         ids=ids,
         place=place,
         first=first,
         rows=rows,
-        size=queue.ENTRIES_A_PAGE,
+        size=queries.ENTRIES_A_PAGE,
         current=current,
         case=case,
         form=TriageForm(formdata=None, data=chosen, teams=all_teams, owners=owners),
@@ -116,7 +117,7 @@ def show(item_id: int | None, problem: str = "") -> Reply:
         teams=all_teams,
         problem=problem,
         targets=possible_targets(session(), current.item.complaint_id) if current else [],
-        last=triaging.last_decision(session(), me(), now),
+        last=undoing.last_decision(session(), me(), now),
         most=MOST_AT_ONCE,
         scales=SCALES,
         surveys=surveys(session()),
@@ -128,7 +129,7 @@ def show(item_id: int | None, problem: str = "") -> Reply:
 
 def decide(item_id: int, verb: Callable[[ActionItem, User, datetime], None]) -> Response:
     """Carry out one decision and go on to the next entry."""
-    item = queries.item(session(), item_id) or abort(404, "There is no such action item.")
+    item = item_queries.item(session(), item_id) or abort(404, "There is no such action item.")
     try:
         verb(item, me(), utc_now())
         session().commit()
@@ -163,7 +164,7 @@ def triage_assign(item_id: int) -> Reply:
     if problem := form.complains_of("team", "owner"):
         return wrong(problem, item_id)
     team, owner = team_and_owner(form)
-    return decide(item_id, lambda item, by, now: triaging.triage(session(), item, team, owner, by, now))
+    return decide(item_id, lambda item, by, now: service.triage(session(), item, team, owner, by, now))
 
 
 @bp.post("/triage/<int:item_id>/snooze")
@@ -174,21 +175,21 @@ def triage_snooze(item_id: int) -> Reply:
     if problem := form.complains_of("snooze"):
         return wrong(problem, item_id)
     time = SNOOZES[form.snooze.data]
-    return decide(item_id, lambda item, by, now: triaging.snooze(session(), item, now + time, by, now))
+    return decide(item_id, lambda item, by, now: service.snooze(session(), item, now + time, by, now))
 
 
 @bp.post("/triage/<int:item_id>/wake")
 @staff(Role.LEAD)
 def triage_wake(item_id: int) -> Reply:
     """Take it back before its time."""
-    return decide(item_id, lambda item, by, now: triaging.wake(session(), item, by, now))
+    return decide(item_id, lambda item, by, now: service.wake(session(), item, by, now))
 
 
 @bp.post("/triage/<int:item_id>/dismiss")
 @staff(Role.LEAD)
 def triage_dismiss(item_id: int) -> Reply:
     """Say that it is no complaint."""
-    return decide(item_id, lambda item, by, now: triaging.dismiss(session(), item, by, now))
+    return decide(item_id, lambda item, by, now: service.dismiss(session(), item, by, now))
 
 
 @bp.post("/triage/<int:item_id>/merge")
@@ -201,7 +202,7 @@ def triage_merge(item_id: int) -> Reply:
     into = complaint_queries.complaint_by_number(session(), number)
     if into is None:
         return show(item_id, f"There is no complaint C-{number}.")
-    return decide(item_id, lambda item, by, now: triaging.merge(session(), item, into, by, now))
+    return decide(item_id, lambda item, by, now: service.merge(session(), item, into, by, now))
 
 
 @bp.post("/triage/several")
@@ -212,10 +213,10 @@ def triage_several() -> Reply:
     verb = request.form.get("verb", "")
     needs: dict[str, tuple[str, ...]] = {"assign": ("team", "owner"), "snooze": ("snooze",), "dismiss": ()}
     if request.form.get("everything"):
-        ids = list(queue.waiting_ids(session(), wanted(), now))[:MOST_AT_ONCE]
+        ids = list(queries.waiting_ids(session(), wanted(), now))[:MOST_AT_ONCE]
     else:
         ids = list(dict.fromkeys(request.form.getlist("ids", type=int)))[:MOST_AT_ONCE]
-    items = [row.item for row in queue.entries(session(), ids, now)]
+    items = [row.item for row in queries.entries(session(), ids, now)]
     if not items:
         return wrong("Tick the complaints first that you want to decide about.")
     if verb not in needs:
@@ -225,13 +226,13 @@ def triage_several() -> Reply:
 
     def one(item: ActionItem, together: str) -> None:
         if verb == "assign":
-            triaging.triage(session(), item, *team_and_owner(form), by, now, together)
+            service.triage(session(), item, *team_and_owner(form), by, now, together)
         elif verb == "snooze":
-            triaging.snooze(session(), item, now + SNOOZES[form.snooze.data], by, now, together)
+            service.snooze(session(), item, now + SNOOZES[form.snooze.data], by, now, together)
         else:
-            triaging.dismiss(session(), item, by, now, together)
+            service.dismiss(session(), item, by, now, together)
 
-    return tell_result(lambda: triaging.for_all(session(), items, one), "Decided about", "Nothing was changed.")
+    return tell_result(lambda: service.for_all(session(), items, one), "Decided about", "Nothing was changed.")
 
 
 @bp.post("/triage/undo")
@@ -239,16 +240,16 @@ def triage_several() -> Reply:
 def triage_undo() -> Reply:
     """Take the last decision back, or the one that is named."""
     now, by = utc_now(), me()
-    decision = triaging.last_decision(session(), by, now, request.form.get("decision", ""))
+    decision = undoing.last_decision(session(), by, now, request.form.get("decision", ""))
     if decision is None:
         return wrong("There is nothing of yours to undo here (any more): only what you decided in the last 12 hours.")
     first = decision.entries[-1].action_item_id
     return tell_result(
-        lambda: triaging.undo(session(), decision, by, now), "Taken back for", "Nothing was taken back.", first
+        lambda: undoing.undo(session(), decision, by, now), "Taken back for", "Nothing was taken back.", first
     )
 
 
-def tell_result(carry_out: Callable[[], triaging.Result], what: str, nothing: str, item_id: int | None = None) -> Reply:
+def tell_result(carry_out: Callable[[], service.Result], what: str, nothing: str, item_id: int | None = None) -> Reply:
     """Do something with several items in one transaction, and say for which it was refused and why."""
     try:
         result = carry_out()
@@ -272,7 +273,7 @@ def menu_count() -> str:
     if not current_user.role.includes(Role.LEAD):
         return ""
     with reading(sessions()) as own:
-        count = queue.waiting_up_to(own, utc_now(), MENU_COUNTS_TO)
+        count = queries.waiting_up_to(own, utc_now(), MENU_COUNTS_TO)
     return f"{MENU_COUNTS_TO - 1}+" if count >= MENU_COUNTS_TO else str(count or "")
 
 
