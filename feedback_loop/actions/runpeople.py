@@ -8,18 +8,10 @@ from typing import Any
 from sqlalchemy import Select, or_, select, true, update
 from sqlalchemy.orm import Session
 
-from feedback_loop.actions.audience import (
-    Group,
-    Known,
-    Raiser,
-    Reason,
-    around,
-    choose,
-    group,
-    no_mail,
-    said_by,
-    told_before,
-)
+from feedback_loop.actions.audience.choosing import Known, Reason, choose
+from feedback_loop.actions.audience.facts import no_mail, said_by, told_before
+from feedback_loop.actions.audience.groups import Group, around, group
+from feedback_loop.actions.audience.raisers import Raiser
 from feedback_loop.actions.models import NotificationRun, RunPerson, RunState
 from feedback_loop.complaints.models import Statement
 from feedback_loop.responses.models import Customer

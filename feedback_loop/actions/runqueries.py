@@ -10,7 +10,9 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, String, and_, cast, func, literal, or_, select
 from sqlalchemy.orm import Session, joinedload
 
-from feedback_loop.actions.audience import PASSING, REASONS, Raiser, Reason, group
+from feedback_loop.actions.audience.choosing import PASSING, REASONS, Reason
+from feedback_loop.actions.audience.groups import group
+from feedback_loop.actions.audience.raisers import Raiser
 from feedback_loop.actions.closing import KIND
 from feedback_loop.actions.models import ActionItem, Closure, NotificationRun, RunPerson, RunState
 from feedback_loop.actions.runpeople import those_told

@@ -11,11 +11,14 @@ from sqlalchemy import String, cast, func, literal, or_, select, update
 from sqlalchemy.orm import Session
 
 from feedback_loop.accounts.models import Role, User
-from feedback_loop.actions.audience import DONE, FINAL, REASONS, Raiser, Reason, around, no_mail
+from feedback_loop.actions.audience.choosing import FINAL, REASONS, Reason
+from feedback_loop.actions.audience.facts import no_mail
+from feedback_loop.actions.audience.groups import DONE, around
+from feedback_loop.actions.audience.preparing import take_in
+from feedback_loop.actions.audience.raisers import Raiser
 from feedback_loop.actions.closing import KIND, LINKS, asked_later, mail_data
 from feedback_loop.actions.models import ActionItem, Closure, NotificationRun, RunPerson, RunState
 from feedback_loop.actions.notices import tell
-from feedback_loop.actions.preparing import take_in
 from feedback_loop.actions.runpeople import chosen, chunks, those_told, told_elsewhere, weigh_again
 from feedback_loop.actions.service import Refused, demand_living, latest_closure, note
 from feedback_loop.notifications.again import owe_again, retry

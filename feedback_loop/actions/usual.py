@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from feedback_loop.actions.audience.segments import inside
 from feedback_loop.actions.models import ActionItem, Closure, Segment
-from feedback_loop.actions.segments import inside
 from feedback_loop.complaints.models import Statement
 from feedback_loop.complaints.places import Origin, values_of
 from feedback_loop.complaints.trends import SAMPLE, origins

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from feedback_loop.actions.audience import DONE
+from feedback_loop.actions.audience.groups import DONE
 from feedback_loop.actions.models import Closure, NotificationRun, RunState
 from feedback_loop.actions.queries import OPEN
 from feedback_loop.actions.service import latest_closure

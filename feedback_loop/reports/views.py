@@ -15,7 +15,7 @@ from feedback_loop.accounts.login import me
 from feedback_loop.accounts.models import Role
 from feedback_loop.accounts.queries import active_people, teams
 from feedback_loop.actions import queries as action_queries
-from feedback_loop.actions.audience import audience
+from feedback_loop.actions.audience.counting import audience
 from feedback_loop.actions.details.checklist import checklist
 from feedback_loop.actions.details.forms import EntryForm, LinkForm
 from feedback_loop.actions.details.links import links

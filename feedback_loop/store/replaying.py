@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import delete, func, insert, select, tuple_, update
 from sqlalchemy.orm import Session
 
-from feedback_loop.actions.audience import Reason
+from feedback_loop.actions.audience.choosing import Reason
 from feedback_loop.actions.models import Closure, NotificationRun, RunPerson
 from feedback_loop.db import Sessions, reading
 from feedback_loop.integrations.models import Delivery, DeliveryState, IssueState, TrackerComment, TrackerIssue

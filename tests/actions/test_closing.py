@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from feedback_loop.actions import runs
-from feedback_loop.actions.audience import one_raiser
+from feedback_loop.actions.audience.raisers import one_raiser
 from feedback_loop.actions.closing import Closing, close, faults, tidied
 from feedback_loop.actions.models import ActionEvent, Closure, Outcome, Segment, Status
 from feedback_loop.actions.service import Refused, reopen

@@ -14,10 +14,10 @@ from sqlalchemy.orm import Session
 from feedback_loop import mail
 from feedback_loop.accounts.models import User
 from feedback_loop.actions import runqueries, runs
-from feedback_loop.actions.audience import Reason
+from feedback_loop.actions.audience.choosing import Reason
+from feedback_loop.actions.audience.segments import inside
 from feedback_loop.actions.closing import Closing, close
 from feedback_loop.actions.models import ActionItem, NotificationRun, Outcome, RunPerson, RunState, Segment
-from feedback_loop.actions.segments import inside
 from feedback_loop.actions.service import Refused, note, reopen
 from feedback_loop.actions.usual import Scope, is_in
 from feedback_loop.complaints.models import Complaint, ComplaintState, Statement

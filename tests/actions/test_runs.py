@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 
 from feedback_loop.accounts.models import Role, User
 from feedback_loop.actions import runs
-from feedback_loop.actions.audience import Known, Reason, Said, Telling, audience, choose
+from feedback_loop.actions.audience.choosing import Known, Reason, Said, Telling, choose
+from feedback_loop.actions.audience.counting import audience
 from feedback_loop.actions.closing import Closing, close
 from feedback_loop.actions.models import (
     ActionEvent,

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from feedback_loop.accounts.models import Role, User
 from feedback_loop.actions import runs
-from feedback_loop.actions.audience import audience
+from feedback_loop.actions.audience.counting import audience
 from feedback_loop.actions.closing import Closing, close, preview
 from feedback_loop.actions.models import ActionEvent, ActionItem, Closure, Outcome, Status
 from feedback_loop.actions.routing.deciding import mentions

@@ -13,7 +13,8 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from feedback_loop.actions.audience import Reason, bounced, no_mail
+from feedback_loop.actions.audience.choosing import Reason
+from feedback_loop.actions.audience.facts import bounced, no_mail
 from feedback_loop.actions.models import ActionEvent, ActionItem, Closure, Notice, Status
 from feedback_loop.actions.queries import telling
 from feedback_loop.db import Sessions

@@ -9,7 +9,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import Engine, delete, event, select
 from sqlalchemy.orm import Session
 
-from feedback_loop.actions import audience, service
+from feedback_loop.actions import service
+from feedback_loop.actions.audience import counting, groups
 from feedback_loop.actions.models import ActionEvent, ActionItem, Closure, NotificationRun, RunPerson, RunState, Status
 from feedback_loop.complaints import queries
 from feedback_loop.complaints.models import ComplaintState
@@ -132,12 +133,12 @@ def test_people_of_one_complaint_are_as_many_as_are_counted_over_several(
     suppress(session, twice.email, "by link", make.now)
     suppress(session, "nobody@shop.example", "by link", make.now)
     merged = session.scalars(select(ActionItem).where(ActionItem.id != item.id)).one().complaint
-    several = audience.audience(session, item)
-    assert not audience.group(session, item).is_alone
+    several = counting.audience(session, item)
+    assert not groups.group(session, item).is_alone
     merged.state, merged.merged_into_id = ComplaintState.ACTIVE, None
     session.flush()
-    alone = audience.audience(session, item)
-    assert audience.group(session, item).is_alone
+    alone = counting.audience(session, item)
+    assert groups.group(session, item).is_alone
     assert (alone.told, alone.anonymous, alone.suppressed) == (5, 1, 1)
     assert (several.told, several.anonymous, several.suppressed) == (6, 1, 1)
     session.commit()

@@ -11,7 +11,7 @@ from feedback_loop.accounts.access import staff
 from feedback_loop.accounts.login import me
 from feedback_loop.accounts.models import Role
 from feedback_loop.actions import closing, queries, service
-from feedback_loop.actions.audience import audience
+from feedback_loop.actions.audience.counting import audience
 from feedback_loop.actions.blueprint import Reply, back_to, bp, item_to_work_on
 from feedback_loop.actions.changes import since
 from feedback_loop.actions.closingforms import CloseForm

@@ -12,7 +12,7 @@ from feedback_loop.accounts.access import staff
 from feedback_loop.accounts.login import me
 from feedback_loop.accounts.models import Role
 from feedback_loop.actions import queries, runqueries, runs, service
-from feedback_loop.actions.audience import FINAL, REASONS, Reason
+from feedback_loop.actions.audience.choosing import FINAL, REASONS, Reason
 from feedback_loop.actions.blueprint import Reply, bp, item_to_work_on
 from feedback_loop.actions.closing import rendered
 from feedback_loop.actions.closingforms import AddPersonForm, StatementForm

@@ -9,7 +9,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session, aliased
 
 from feedback_loop.actions.asking import ERASED
-from feedback_loop.actions.audience import around
+from feedback_loop.actions.audience.groups import around
 from feedback_loop.actions.closing import quoted
 from feedback_loop.actions.models import Closure
 from feedback_loop.actions.runpeople import forget_words

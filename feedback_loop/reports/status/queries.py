@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from feedback_loop import tokens
-from feedback_loop.actions.audience import DONE
+from feedback_loop.actions.audience.groups import DONE
 from feedback_loop.actions.models import ActionItem, Closure, NotificationRun, Outcome
 from feedback_loop.actions.runs import OUT
 from feedback_loop.actions.service import goes_on_in, latest_closure

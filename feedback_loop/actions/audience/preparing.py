@@ -10,7 +10,9 @@ from sqlalchemy import and_, insert, not_, select
 from sqlalchemy.orm import Session
 
 from feedback_loop.accounts.models import User
-from feedback_loop.actions.audience import PASSING, Choice, choose, facts, group
+from feedback_loop.actions.audience.choosing import PASSING, Choice, choose
+from feedback_loop.actions.audience.facts import facts
+from feedback_loop.actions.audience.groups import group
 from feedback_loop.actions.models import Closure, NotificationRun, RunPerson
 from feedback_loop.settings import Settings
 
