@@ -21,6 +21,7 @@ from sqlalchemy import JSON, Connection, insert, text
 
 from feedback_loop import tokens
 from feedback_loop.accounts.models import ApiKey, RawRightChange, Team, User
+from feedback_loop.actions.closing.models import StatementTemplate
 from feedback_loop.actions.models import (
     ActionEvent,
     ActionItem,
@@ -31,7 +32,6 @@ from feedback_loop.actions.models import (
     NotificationRun,
     RunPerson,
     ServiceLevel,
-    StatementTemplate,
     Watcher,
 )
 from feedback_loop.actions.routing.models import RoutingRule

@@ -22,9 +22,10 @@ from sqlalchemy.orm import Session
 
 from feedback_loop.accounts.models import Role, User
 from feedback_loop.accounts.service import add_team
-from feedback_loop.actions import runqueries, runs
-from feedback_loop.actions.closing import Closing, close
+from feedback_loop.actions.closing.service import Closing, close
 from feedback_loop.actions.models import ActionItem, NotificationRun, Outcome, Segment, Status
+from feedback_loop.actions.runs import queries as runqueries
+from feedback_loop.actions.runs import service as runs
 from feedback_loop.clock import utc_now
 from feedback_loop.complaints.models import Complaint, Placed, Statement, StatementKind, StatementRole
 from feedback_loop.db import make_engine, make_sessions, migrate

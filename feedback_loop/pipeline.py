@@ -24,7 +24,7 @@ from feedback_loop.actions.models import ActionItem, NotificationRun, RunState, 
 from feedback_loop.actions.reminding import remind
 from feedback_loop.actions.routing.learning import read_examples, unread
 from feedback_loop.actions.routing.opening import open_missing
-from feedback_loop.actions.runs import settle
+from feedback_loop.actions.runs.service import settle
 from feedback_loop.actions.triage.service import wake_growing
 from feedback_loop.analysis.embedding import thresholds_of
 from feedback_loop.clock import utc_now

@@ -14,9 +14,10 @@ from sqlalchemy.orm import Session
 
 from feedback_loop.accounts.models import ApiKey, Role, Scope, Team, User
 from feedback_loop.accounts.service import HASHER, add_api_key, add_team
-from feedback_loop.actions import runs
-from feedback_loop.actions.closing import Closing, close
+from feedback_loop.actions.closing.service import Closing, close
 from feedback_loop.actions.models import ActionItem, Closure, Outcome, Status
+from feedback_loop.actions.queries import run_of
+from feedback_loop.actions.runs import service as runs
 from feedback_loop.complaints.models import Complaint, Placed, Statement, StatementKind, StatementRole, Vector
 from feedback_loop.notifications.models import Notification, NotificationState
 from feedback_loop.notifications.service import Owed, owe
@@ -229,7 +230,7 @@ class Make:
             "statement": "Parcels now carry two labels.",
         }
         closure = close(self.session, item, Closing(outcome, **(texts | values)), by, self.now, self.settings)
-        run = runs.run_of(self.session, closure)
+        run = run_of(self.session, closure)
         if run is not None:
             runs.release(self.session, run, by, self.now, self.settings)
         return closure

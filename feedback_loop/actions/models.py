@@ -382,18 +382,3 @@ class RunPerson(Base):
     by_hand: Mapped[bool] = mapped_column(default=False, comment="a person dropped or added them")
 
     customer: Mapped[Customer] = relationship()
-
-
-class StatementTemplate(Base):
-    """A beginning for the statement of a closing, by team or for all."""
-
-    __tablename__ = "statement_templates"
-    __table_args__ = (CheckConstraint("name <> '' AND text <> ''", name="says_something"),)
-
-    id: Mapped[pk]
-    team_id: Mapped[int | None] = mapped_column(ForeignKey("teams.id"), index=True, comment="empty for every team")
-    outcome: Mapped[Outcome] = mapped_column(checked(Outcome, "outcome"))
-    name: Mapped[str] = mapped_column(String(80))
-    text: Mapped[long_text]
-
-    team: Mapped[Team | None] = relationship()

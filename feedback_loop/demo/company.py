@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from feedback_loop.accounts.models import Role
-from feedback_loop.actions.closing import Closing
+from feedback_loop.actions.closing.service import Closing
 from feedback_loop.actions.models import Outcome
 from feedback_loop.surveys.models import ScaleName
 

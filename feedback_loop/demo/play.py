@@ -26,10 +26,11 @@ from sqlalchemy.orm import Session
 from feedback_loop import pipeline
 from feedback_loop.accounts.models import Team, User
 from feedback_loop.accounts.service import add_team, add_user, hash_password, one_time_password
-from feedback_loop.actions import runs
-from feedback_loop.actions.closing import close
+from feedback_loop.actions.closing.service import close
 from feedback_loop.actions.models import ActionItem, Status
+from feedback_loop.actions.queries import run_of
 from feedback_loop.actions.routing.models import RoutingRule
+from feedback_loop.actions.runs import service as runs
 from feedback_loop.actions.service import add_comment, set_due, take_on
 from feedback_loop.clock import utc_now
 from feedback_loop.complaints.models import Complaint, Statement, StatementKind
@@ -286,7 +287,7 @@ def finish(demo: Demo, story: company.Story, out: Console) -> None:
             return
         owner = session.scalars(select(User).where(User.email == story.owner)).one()
         closure = close(session, item, story.closing, owner, demo.clock(), context.settings)
-        run = runs.run_of(session, closure)
+        run = run_of(session, closure)
         if run is not None:
             runs.release(session, run, owner, demo.clock(), context.settings)
         name, event = item.complaint.name, closure.event

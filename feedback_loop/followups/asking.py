@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, String, and_, case, cast, func, literal, or_, select
 from sqlalchemy.orm import Session, aliased
 
-from feedback_loop.actions.closing import KIND
+from feedback_loop.actions.closing.service import KIND
 from feedback_loop.actions.models import CHANGED, ActionItem, Closure, Status
 from feedback_loop.actions.queries import OPEN
 from feedback_loop.actions.service import goes_on_in

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Integer, String, and_, case, cast, func, literal, or_, select, true
 from sqlalchemy.orm import Session, aliased, joinedload
 
-from feedback_loop.actions.closing import KIND
+from feedback_loop.actions.closing.service import KIND
 from feedback_loop.actions.models import ActionEvent, Closure, NotificationRun, RunState
 from feedback_loop.complaints.models import Complaint, ComplaintState
 from feedback_loop.followups.models import Fixed, FollowUp, Verdict

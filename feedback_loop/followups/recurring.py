@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from feedback_loop.actions.closing.usual import heard, said, scope_of, usual
 from feedback_loop.actions.models import CHANGED, ActionItem, Closure, Status
 from feedback_loop.actions.service import latest_closure
-from feedback_loop.actions.usual import heard, said, scope_of, usual
 from feedback_loop.complaints.models import Complaint, ComplaintState
 from feedback_loop.db import Sessions, reading
 from feedback_loop.followups.recurrence import LEAST, LEAST_PEOPLE, WINDOW, Decision, Rate, decide

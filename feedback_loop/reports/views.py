@@ -16,6 +16,7 @@ from feedback_loop.accounts.models import Role
 from feedback_loop.accounts.queries import active_people, teams
 from feedback_loop.actions import queries as action_queries
 from feedback_loop.actions.audience.counting import audience
+from feedback_loop.actions.closing import queries as closing_queries
 from feedback_loop.actions.details.checklist import checklist
 from feedback_loop.actions.details.forms import EntryForm, LinkForm
 from feedback_loop.actions.details.links import links
@@ -229,7 +230,7 @@ def item(item_id: int) -> Reply:
         closures={closure.id: closure for closure, _ in closings},
         latest=latest,
         helped=followup_queries.helped(session(), latest, settings(), FOLLOW_UPS_SHOWN) if latest else None,
-        telling=action_queries.telling(session(), latest) if latest else None,
+        telling=closing_queries.telling(session(), latest) if latest else None,
         show=show,
         run=run,
         history=stream(session(), found, show, page_number()),

@@ -7,6 +7,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, Table, func, inspect, select
 
 # Reach every table, whatever else a command has loaded. Migrations use this list, too.
+import feedback_loop.actions.closing.models
 import feedback_loop.actions.routing.models
 import feedback_loop.followups.models
 import feedback_loop.inbound.models

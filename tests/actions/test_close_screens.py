@@ -8,8 +8,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from feedback_loop.actions.closing.templates import add_template
 from feedback_loop.actions.models import Closure, Outcome, Status
-from feedback_loop.actions.statementtemplates import add_template
 from feedback_loop.app import create_app
 from feedback_loop.clock import utc_now
 from feedback_loop.db import Sessions

@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from feedback_loop.actions import runs
 from feedback_loop.actions.audience.raisers import one_raiser
-from feedback_loop.actions.closing import Closing, close, faults, tidied
+from feedback_loop.actions.closing.service import Closing, close, faults, tidied
 from feedback_loop.actions.models import ActionEvent, Closure, Outcome, Segment, Status
+from feedback_loop.actions.queries import run_of
 from feedback_loop.actions.service import Refused, reopen
 from feedback_loop.complaints.models import ComplaintState
 from feedback_loop.notifications.service import suppress
@@ -76,7 +76,7 @@ def test_a_duplicate_leads_to_where_the_work_goes_on(make: Make, cast: Cast) -> 
     closing = Closing(Outcome.DUPLICATE, "", "", "", duplicate_of_id=other.id)
     closure = close(make.session, item, closing, cast.omar, make.now, make.settings)
     assert (closure.duplicate_of, item.status) == (other, Status.CLOSED)
-    assert runs.run_of(make.session, closure) is None
+    assert run_of(make.session, closure) is None
     texts = make.session.scalars(select(ActionEvent.text).order_by(ActionEvent.id)).all()
     assert texts == [
         f"Closed as a duplicate of {other.complaint.number}; they are told when that is closed.",

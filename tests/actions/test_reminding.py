@@ -20,16 +20,10 @@ from feedback_loop.actions.calendar import Calendar
 from feedback_loop.actions.colleagues import choose_digest, tell_colleagues
 from feedback_loop.actions.digests import comes_on, next_digest, sections, unmailed
 from feedback_loop.actions.levels import service as levels
-from feedback_loop.actions.models import (
-    ActionItem,
-    Notice,
-    Priority,
-    RunState,
-    Status,
-)
+from feedback_loop.actions.models import ActionItem, Notice, Priority, RunState, Status
 from feedback_loop.actions.notices import tell
+from feedback_loop.actions.queries import run_of
 from feedback_loop.actions.reminding import Policy, Reminder, Standing, To, remind, reminders
-from feedback_loop.actions.runs import run_of
 from feedback_loop.db import Sessions
 from feedback_loop.notifications.models import Notification
 from feedback_loop.notifications.suppressing import suppress

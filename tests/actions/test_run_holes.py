@@ -13,13 +13,15 @@ from sqlalchemy.orm import Session
 
 from feedback_loop import mail
 from feedback_loop.accounts.models import User
-from feedback_loop.actions import runqueries, runs
 from feedback_loop.actions.audience.choosing import Reason
 from feedback_loop.actions.audience.segments import inside
-from feedback_loop.actions.closing import Closing, close
+from feedback_loop.actions.closing.service import Closing, close
+from feedback_loop.actions.closing.usual import Scope, is_in
 from feedback_loop.actions.models import ActionItem, NotificationRun, Outcome, RunPerson, RunState, Segment
+from feedback_loop.actions.queries import run_of
+from feedback_loop.actions.runs import queries as runqueries
+from feedback_loop.actions.runs import service as runs
 from feedback_loop.actions.service import Refused, note, reopen
-from feedback_loop.actions.usual import Scope, is_in
 from feedback_loop.complaints.models import Complaint, ComplaintState, Statement
 from feedback_loop.complaints.places import Origin
 from feedback_loop.db import Sessions
@@ -63,7 +65,7 @@ def duplicate_of(item: ActionItem) -> Closing:
 def prepared(
     make: Make, item: ActionItem, by: User, closing: Closing = FIXED, now: datetime | None = None
 ) -> NotificationRun:
-    run = runs.run_of(make.session, close(make.session, item, closing, by, now or make.now, make.settings))
+    run = run_of(make.session, close(make.session, item, closing, by, now or make.now, make.settings))
     assert run is not None
     return run
 
@@ -112,7 +114,7 @@ def test_nothing_is_sent_again_of_a_closing_that_was_taken_back(
     make.sent(one)
     failed(make, two)
     reopen(make.session, item, "Wrong.", cast.lena, make.now)
-    run = runs.run_of(make.session, closure)
+    run = run_of(make.session, closure)
     assert run is not None
     with pytest.raises(Refused, match="does not hold any more"):
         runs.resend(make.session, run, cast.omar, make.now)
@@ -128,7 +130,7 @@ def test_nothing_is_sent_again_of_a_closing_that_customers_overruled_or_a_newer_
     item = make.raised_item(1, cast.delivery)
     closure = make.closure(item, cast.omar)
     failed(make, mails(make.session, closure.event)[0])
-    run = runs.run_of(make.session, closure)
+    run = run_of(make.session, closure)
     assert run is not None
     run.state = RunState.DONE
     reopen(make.session, item, "Two say no.", None, make.now)
@@ -157,7 +159,7 @@ def test_nothing_is_sent_again_to_somebody_who_erased_their_words(make: Make, ca
     one, two = mails(session, closure.event)
     make.sent(one)
     failed(make, two)
-    run = runs.run_of(session, closure)
+    run = run_of(session, closure)
     assert run is not None
     run.state = RunState.DONE
     run_id, two_id, customer_id = run.id, two.id, int(two.recipient.partition(":")[2])
@@ -176,7 +178,7 @@ def test_nothing_is_sent_again_to_somebody_who_erased_their_words(make: Make, ca
 def test_nothing_is_sent_again_to_somebody_whom_another_closing_has_told_since(make: Make, cast: Cast) -> None:
     session = make.session
     item, other = two_items(make, cast)
-    run = runs.run_of(session, make.closure(item, cast.omar))
+    run = run_of(session, make.closure(item, cast.omar))
     assert run is not None
     (row,) = mails(session, run.closure.event)
     failed(make, row)

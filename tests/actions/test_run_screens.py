@@ -14,9 +14,11 @@ from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from feedback_loop import tokens
-from feedback_loop.actions import runs
-from feedback_loop.actions.closing import Closing, close
-from feedback_loop.actions.models import ActionItem, NotificationRun, Outcome, RunPerson, RunState, StatementTemplate
+from feedback_loop.actions.closing.models import StatementTemplate
+from feedback_loop.actions.closing.service import Closing, close
+from feedback_loop.actions.models import ActionItem, NotificationRun, Outcome, RunPerson, RunState
+from feedback_loop.actions.queries import run_of
+from feedback_loop.actions.runs import service as runs
 from feedback_loop.app import create_app
 from feedback_loop.clock import utc_now
 from feedback_loop.db import Sessions
@@ -37,7 +39,7 @@ def settings(settings: Settings) -> Settings:
 def closed(make: Make, cast: Cast, people: int = 3, now: datetime | None = None) -> tuple[ActionItem, NotificationRun]:
     item = make.raised_item(people, cast.delivery)
     closure = close(make.session, item, FIXED, cast.omar, now or utc_now(), make.settings)
-    run = runs.run_of(make.session, closure)
+    run = run_of(make.session, closure)
     assert run is not None
     make.session.commit()
     return item, run
@@ -315,7 +317,7 @@ def test_the_statement_is_on_the_receipt_page_once_the_run_is_released(
     session.commit()
     for receipt in ("one", "two"):
         assert "two labels" not in words(client.get(f"/r/{receipt}")), "nobody has released it"
-    run = runs.run_of(session, closure)
+    run = run_of(session, closure)
     assert run is not None
     runs.release(session, run, cast.omar, early, make.settings)
     session.commit()

@@ -12,10 +12,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from feedback_loop.accounts.models import Role, User
-from feedback_loop.actions import runs
 from feedback_loop.actions.audience.choosing import Known, Reason, Said, Telling, choose
 from feedback_loop.actions.audience.counting import audience
-from feedback_loop.actions.closing import Closing, close
+from feedback_loop.actions.closing.service import Closing, close
 from feedback_loop.actions.models import (
     ActionEvent,
     ActionItem,
@@ -27,6 +26,8 @@ from feedback_loop.actions.models import (
     RunState,
     Segment,
 )
+from feedback_loop.actions.queries import run_of
+from feedback_loop.actions.runs import service as runs
 from feedback_loop.actions.service import Refused, reopen
 from feedback_loop.complaints.models import Complaint, ComplaintState, Statement
 from feedback_loop.notifications.models import Notification, NotificationState
@@ -45,7 +46,7 @@ def settings(settings: Settings) -> Settings:
 
 def prepared(make: Make, item: ActionItem, by: User, closing: Closing = FIXED, **settings: object) -> NotificationRun:
     closure = close(make.session, item, closing, by, make.now, replace(make.settings, **settings))  # type: ignore[arg-type]
-    run = runs.run_of(make.session, closure)
+    run = run_of(make.session, closure)
     assert run is not None
     return run
 
@@ -177,7 +178,7 @@ def test_those_of_merged_complaints_and_duplicates_are_told_together(make: Make,
           make.now, make.settings)  # fmt: skip
     closure = close(make.session, duplicate, Closing(Outcome.DUPLICATE, "", "", "", duplicate_of_id=merged.id),
                     cast.lena, make.now, make.settings)  # fmt: skip
-    assert runs.run_of(make.session, closure) is None, "nobody is told of a duplicate"
+    assert run_of(make.session, closure) is None, "nobody is told of a duplicate"
     merge(make, merged.complaint, item.complaint)
     assert audience(make.session, item).told == 5
     run = prepared(make, item, cast.omar)
@@ -384,7 +385,7 @@ def test_a_run_of_which_some_was_sent_is_done_when_the_closing_is_taken_back(mak
     assert row is not None
     make.sent(row)
     reopen(make.session, item, "Wrong.", cast.lena, make.now)
-    run = runs.run_of(make.session, closure)
+    run = run_of(make.session, closure)
     assert run is not None
     assert run.state == RunState.DONE
     assert states(make.session, run) == {NotificationState.SENT: 1, NotificationState.SKIPPED: 1}

@@ -8,13 +8,14 @@ import pytest
 from sqlalchemy import select
 
 from feedback_loop.accounts.models import Role, User
-from feedback_loop.actions import runs
 from feedback_loop.actions.audience.counting import audience
-from feedback_loop.actions.closing import Closing, close, preview
+from feedback_loop.actions.closing.service import Closing, close, preview
 from feedback_loop.actions.models import ActionEvent, ActionItem, Closure, Outcome, Status
+from feedback_loop.actions.queries import run_of
 from feedback_loop.actions.routing.deciding import mentions
 from feedback_loop.actions.routing.models import RoutingRule
 from feedback_loop.actions.routing.opening import open_missing
+from feedback_loop.actions.runs import service as runs
 from feedback_loop.actions.service import Refused, assign, may_work_on, reopen, take_on
 from feedback_loop.complaints.models import ComplaintState
 from feedback_loop.notifications.models import Notification, NotificationState
@@ -27,7 +28,7 @@ CLOSING = Closing(Outcome.FIXED, "Changed the carrier.", "Labels smudged.", "Par
 
 def close_and_release(make: Make, item: ActionItem, by: User) -> Closure:
     closure = close(make.session, item, CLOSING, by, make.now, make.settings)
-    run = runs.run_of(make.session, closure)
+    run = run_of(make.session, closure)
     assert run is not None
     runs.release(make.session, run, by, make.now, make.settings)
     return closure

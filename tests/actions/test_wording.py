@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from feedback_loop.actions.wording import look
+from feedback_loop.actions.closing.wording import look
 
 
 @pytest.mark.parametrize(

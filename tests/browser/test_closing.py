@@ -11,8 +11,8 @@ from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import func, select
 
 from feedback_loop import pipeline
+from feedback_loop.actions.closing.templates import add_template
 from feedback_loop.actions.models import NotificationRun, Outcome, RunState
-from feedback_loop.actions.statementtemplates import add_template
 from feedback_loop.clock import utc_now
 from feedback_loop.db import Sessions, reading
 from feedback_loop.notifications.models import Notification, NotificationState

@@ -15,9 +15,10 @@ from sqlalchemy.orm import Session
 
 from feedback_loop import pipeline
 from feedback_loop.accounts.models import User
-from feedback_loop.actions import runs
-from feedback_loop.actions.closing import Closing, close
+from feedback_loop.actions.closing.service import Closing, close
 from feedback_loop.actions.models import ActionEvent, ActionItem, Closure, Notice, Outcome, RunState, Segment, Status
+from feedback_loop.actions.queries import run_of
+from feedback_loop.actions.runs import service as runs
 from feedback_loop.complaints.corrections import Wanted
 from feedback_loop.complaints.models import Complaint, CorrectionKind, Statement, StatementKind
 from feedback_loop.complaints.service import corrections
@@ -89,7 +90,7 @@ class Company:
     def release(self, closure_id: int, by: User) -> None:
         """Say: send it."""
         with self.sessions.begin() as session:
-            run = runs.run_of(session, session.get_one(Closure, closure_id))
+            run = run_of(session, session.get_one(Closure, closure_id))
             assert run is not None
             runs.release(session, run, session.get_one(User, by.id), self.now, self.settings)
 
@@ -518,14 +519,14 @@ def test_an_undone_run_sends_nothing_and_is_told_once_when_it_is_released_again(
     company.release(closure_id, cast.omar)
     company.later(minutes=5)
     with company.sessions.begin() as session:
-        run = runs.run_of(session, session.get_one(Closure, closure_id))
+        run = run_of(session, session.get_one(Closure, closure_id))
         assert run is not None
         runs.undo(session, run, session.get_one(User, cast.omar.id), company.now)
     assert company.later(days=30) == []
     company.release(closure_id, cast.omar)
     assert len(company.later(minutes=11)) == 3
     with reading(company.sessions) as session:
-        run = runs.run_of(session, session.get_one(Closure, closure_id))
+        run = run_of(session, session.get_one(Closure, closure_id))
         assert run is not None
         assert run.state == RunState.DONE
         assert len(session.scalars(select(Notification)).all()) == 3

@@ -26,17 +26,10 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from feedback_loop.accounts.models import Role, User
-from feedback_loop.actions import runs
-from feedback_loop.actions.closing import Closing, close
-from feedback_loop.actions.models import (
-    ActionEvent,
-    ActionItem,
-    Closure,
-    NotificationRun,
-    Outcome,
-    RunPerson,
-    RunState,
-)
+from feedback_loop.actions.closing.service import Closing, close
+from feedback_loop.actions.models import ActionEvent, ActionItem, Closure, NotificationRun, Outcome, RunPerson, RunState
+from feedback_loop.actions.queries import run_of
+from feedback_loop.actions.runs import service as runs
 from feedback_loop.actions.service import Refused, latest_closure, reopen, take_on
 from feedback_loop.complaints.corrections import Wanted
 from feedback_loop.complaints.models import Complaint, ComplaintState, CorrectionKind
@@ -135,7 +128,7 @@ class Histories(RuleBasedStateMachine):
 
     def run_at(self, session: Session, place: int) -> NotificationRun:
         closure = latest_closure(session, session.get_one(ActionItem, self.item_ids[place]))
-        run = runs.run_of(session, closure) if closure else None
+        run = run_of(session, closure) if closure else None
         if run is None:
             raise Refused("There is no run.")
         return run

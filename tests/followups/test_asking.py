@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from feedback_loop.actions.asking import asks_at
+from feedback_loop.actions.closing.asking import asks_at
 from feedback_loop.actions.models import ActionItem, Closure, Notice, Status
 from feedback_loop.actions.service import reopen
 from feedback_loop.complaints.models import ComplaintState

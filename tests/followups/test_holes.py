@@ -11,10 +11,10 @@ import pytest
 from sqlalchemy import Engine, select, update
 from sqlalchemy.orm import Session
 
-from feedback_loop.actions import runs
-from feedback_loop.actions.asking import ERASED
-from feedback_loop.actions.closing import Closing, close
+from feedback_loop.actions.closing.asking import ERASED
+from feedback_loop.actions.closing.service import Closing, close
 from feedback_loop.actions.models import ActionEvent, ActionItem, Closure, NotificationRun, Outcome, RunState, Status
+from feedback_loop.actions.queries import run_of
 from feedback_loop.actions.service import reopen
 from feedback_loop.complaints.models import Complaint, ComplaintState, Statement
 from feedback_loop.db import Sessions
@@ -215,7 +215,7 @@ def test_after_a_merge_nobody_is_asked_of_or_told_what_was_found_not_fixed(
     assert (rows[3].state, rows[3].reason) == (NotificationState.SKIPPED, "It is not fixed.")
     noted = make.session.scalars(select(ActionEvent).where(ActionEvent.kind == "not_fixed")).one()
     assert (noted.action_item_id, noted.data["closure_id"]) == (item.id, closure.id)
-    assert runs.run_of(make.session, closure).state == RunState.DONE  # type: ignore[union-attr]
+    assert run_of(make.session, closure).state == RunState.DONE  # type: ignore[union-attr]
     make.session.rollback()
     assert ask_due(sessions, week, now + 8 * DAY) == 0
     assert ask_some(make.session, closure.id, now + 8 * DAY, week) == 0

@@ -13,8 +13,8 @@ from scipy.stats import binom
 from sqlalchemy import event, select
 from sqlalchemy.orm import Session
 
+from feedback_loop.actions.closing.usual import Scope, experienced, is_in, usual
 from feedback_loop.actions.models import Outcome, Segment, Status
-from feedback_loop.actions.usual import Scope, experienced, is_in, usual
 from feedback_loop.complaints.places import Origin
 from feedback_loop.db import Sessions
 from feedback_loop.followups.recurrence import Rate, decide, tail

@@ -15,8 +15,8 @@ from sqlalchemy.orm import Session
 
 from feedback_loop.actions.audience.choosing import Reason
 from feedback_loop.actions.audience.facts import bounced, no_mail
+from feedback_loop.actions.closing.queries import telling
 from feedback_loop.actions.models import ActionEvent, ActionItem, Closure, Notice, Status
-from feedback_loop.actions.queries import telling
 from feedback_loop.db import Sessions
 from feedback_loop.followups.models import Fixed, VerdictKind
 from feedback_loop.followups.queries import figures, tallies, tally, verdict_of

@@ -11,10 +11,10 @@ from sqlalchemy.orm import Session
 
 from feedback_loop.accounts.models import ApiKey, Role, User
 from feedback_loop.accounts.service import set_password
-from feedback_loop.actions import runs
 from feedback_loop.actions.audience.choosing import Reason
-from feedback_loop.actions.closing import Closing, close
+from feedback_loop.actions.closing.service import Closing, close
 from feedback_loop.actions.models import ActionEvent, NotificationRun, Outcome, RunPerson, RunState
+from feedback_loop.actions.runs import service as runs
 from feedback_loop.db import make_engine, make_sessions, sqlite_file
 from feedback_loop.integrations.models import (
     Delivery,

@@ -8,11 +8,11 @@ from datetime import datetime
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session, aliased
 
-from feedback_loop.actions.asking import ERASED
 from feedback_loop.actions.audience.groups import around
-from feedback_loop.actions.closing import quoted
+from feedback_loop.actions.closing.asking import ERASED
+from feedback_loop.actions.closing.service import quoted
 from feedback_loop.actions.models import Closure
-from feedback_loop.actions.runpeople import forget_words
+from feedback_loop.actions.runs.people import forget_words
 from feedback_loop.clock import day_of
 from feedback_loop.complaints.models import Statement, Vector
 from feedback_loop.complaints.service.corrections import CORRECTING

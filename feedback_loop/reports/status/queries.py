@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from feedback_loop import tokens
 from feedback_loop.actions.audience.groups import DONE
 from feedback_loop.actions.models import ActionItem, Closure, NotificationRun, Outcome
-from feedback_loop.actions.runs import OUT
+from feedback_loop.actions.runs.service import OUT
 from feedback_loop.actions.service import goes_on_in, latest_closure
 from feedback_loop.complaints.models import Complaint, ComplaintState, Statement
 from feedback_loop.complaints.queries import surviving

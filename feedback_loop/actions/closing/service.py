@@ -11,11 +11,11 @@ from sqlalchemy.orm import Session
 
 from feedback_loop import mail
 from feedback_loop.accounts.models import User
-from feedback_loop.actions.asking import asking, asks_at
 from feedback_loop.actions.audience.groups import DONE
 from feedback_loop.actions.audience.preparing import prepare
 from feedback_loop.actions.audience.raisers import Raiser, one_raiser
 from feedback_loop.actions.changes import changed, standing
+from feedback_loop.actions.closing.asking import asking, asks_at
 from feedback_loop.actions.models import CHANGED, ActionItem, Closure, Outcome, RunPerson, Segment, Status
 from feedback_loop.actions.notices import concerned, tell
 from feedback_loop.actions.service import Refused, demand, demand_living, end_wait, latest_closure, note

@@ -13,10 +13,9 @@ from sqlalchemy.orm import Session, joinedload
 from feedback_loop.actions.audience.choosing import PASSING, REASONS, Reason
 from feedback_loop.actions.audience.groups import group
 from feedback_loop.actions.audience.raisers import Raiser
-from feedback_loop.actions.closing import KIND
+from feedback_loop.actions.closing.service import KIND
 from feedback_loop.actions.models import ActionItem, Closure, NotificationRun, RunPerson, RunState
-from feedback_loop.actions.runpeople import those_told
-from feedback_loop.actions.runs import UNDONE
+from feedback_loop.actions.runs.people import those_told
 from feedback_loop.complaints.models import Complaint, ComplaintState, Statement
 from feedback_loop.notifications.models import Notification, NotificationState
 from feedback_loop.responses.models import Answer, Customer
@@ -25,6 +24,7 @@ from feedback_loop.web.paging import Page, offset
 
 PEOPLE_A_PAGE = 50
 WAITING_SHOWN = 50
+UNDONE = "The run was taken back to review before this was sent."  # the reason of what was owed until then
 # What the list of people can be narrowed to, beside the reasons.
 SHOWN = {
     "told": "Will be told",

@@ -1,4 +1,4 @@
-"""Forms about closing an item and about its notification run, with their wording."""
+"""Forms about closing an item, with their wording."""
 
 from __future__ import annotations
 
@@ -7,22 +7,21 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
 from typing import Any
 
-from wtforms import DateField, EmailField, Field, RadioField, SelectField, StringField, TextAreaField
+from wtforms import DateField, Field, RadioField, SelectField, StringField, TextAreaField
 from wtforms.fields import SelectChoice
 from wtforms.validators import DataRequired, Length, Optional
 
 from feedback_loop.accounts.models import Team
-from feedback_loop.actions.closing import OUTCOMES, Closing, faults, tidied
-from feedback_loop.actions.forms import VersionedForm
-from feedback_loop.actions.models import Closure, Outcome, Segment, StatementTemplate
+from feedback_loop.actions.closing.models import StatementTemplate
+from feedback_loop.actions.closing.service import OUTCOMES, Closing, faults, tidied
+from feedback_loop.actions.forms import LONG, VersionedForm
+from feedback_loop.actions.models import Outcome, Segment
 from feedback_loop.clock import utc_now
 from feedback_loop.web.forms import StaffForm
 
-LONG = Length(max=4000, message="Enter at most 4,000 characters.")
 COMPLAINT = re.compile(r"(?:c-?)?\s*(\d{1,9})", re.IGNORECASE)
 # Under which field a fault of a closing is shown.
 FIELDS = {"effective_from": "effective_on", "ask_at": "ask_on"}
-NO_STATEMENT = "Enter what customers are to read."
 
 
 def begins(day: date | None) -> datetime | None:
@@ -141,26 +140,6 @@ class CloseForm(VersionedForm):
                 field.errors = [fault]
                 is_sound = False
         return is_sound
-
-
-class StatementForm(StaffForm):
-    """Change what customers will read."""
-
-    statement = TextAreaField("Statement to customers", [DataRequired(NO_STATEMENT), LONG])
-
-    def __init__(self, closure: Closure, *args: Any, **kwargs: Any) -> None:
-        kwargs.setdefault("statement", closure.statement)
-        super().__init__(*args, **kwargs)
-
-
-class AddPersonForm(StaffForm):
-    """Tell somebody who did not raise it here."""
-
-    address = EmailField(
-        "Mail address",
-        [DataRequired("Enter the mail address of a customer."), Length(max=254, message="Enter a mail address.")],
-        description="Of a customer who said so elsewhere, on the telephone perhaps. Their mail quotes nothing.",
-    )
 
 
 class TemplateForm(StaffForm):

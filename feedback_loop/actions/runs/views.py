@@ -11,13 +11,15 @@ from werkzeug.wrappers import Response
 from feedback_loop.accounts.access import staff
 from feedback_loop.accounts.login import me
 from feedback_loop.accounts.models import Role
-from feedback_loop.actions import queries, runqueries, runs, service
+from feedback_loop.actions import queries, service
 from feedback_loop.actions.audience.choosing import FINAL, REASONS, Reason
 from feedback_loop.actions.blueprint import Reply, bp, item_to_work_on
-from feedback_loop.actions.closing import rendered
-from feedback_loop.actions.closingforms import AddPersonForm, StatementForm
+from feedback_loop.actions.closing.service import rendered
+from feedback_loop.actions.closing.wording import look
 from feedback_loop.actions.models import ActionItem, NotificationRun, RunState
-from feedback_loop.actions.wording import look
+from feedback_loop.actions.runs import queries as runqueries
+from feedback_loop.actions.runs import service as runs
+from feedback_loop.actions.runs.forms import AddPersonForm, StatementForm
 from feedback_loop.clock import utc_now
 from feedback_loop.db import clean_text
 from feedback_loop.notifications.standing import standing

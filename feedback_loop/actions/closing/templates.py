@@ -8,7 +8,8 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session, joinedload
 
 from feedback_loop.accounts.models import Team
-from feedback_loop.actions.models import Outcome, StatementTemplate
+from feedback_loop.actions.closing.models import StatementTemplate
+from feedback_loop.actions.models import Outcome
 
 
 def templates(session: Session, team_id: int | None = None) -> Sequence[StatementTemplate]:

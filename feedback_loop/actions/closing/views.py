@@ -1,4 +1,4 @@
-"""Closing an item, taking that back, and who was told."""
+"""Closing an item, taking that back, and who was told; and the texts with which statements begin."""
 
 from __future__ import annotations
 
@@ -9,19 +9,24 @@ from sqlalchemy.orm import Session
 
 from feedback_loop.accounts.access import staff
 from feedback_loop.accounts.login import me
-from feedback_loop.accounts.models import Role
-from feedback_loop.actions import closing, queries, service
+from feedback_loop.accounts.models import Role, Team
+from feedback_loop.accounts.queries import teams
+from feedback_loop.actions import queries, service
 from feedback_loop.actions.audience.counting import audience
 from feedback_loop.actions.blueprint import Reply, back_to, bp, item_to_work_on
 from feedback_loop.actions.changes import since
-from feedback_loop.actions.closingforms import CloseForm
+from feedback_loop.actions.closing import queries as closing_queries
+from feedback_loop.actions.closing import service as closing
+from feedback_loop.actions.closing import templates
+from feedback_loop.actions.closing.forms import CloseForm, TemplateForm
+from feedback_loop.actions.closing.models import StatementTemplate
+from feedback_loop.actions.closing.service import OUTCOMES
+from feedback_loop.actions.closing.wording import look
 from feedback_loop.actions.details.checklist import checklist
 from feedback_loop.actions.forms import ReopenForm, VersionedForm
 from feedback_loop.actions.models import ActionItem, Outcome
-from feedback_loop.actions.runs import run_of
-from feedback_loop.actions.statementtemplates import templates
+from feedback_loop.actions.queries import run_of
 from feedback_loop.actions.transitions import may
-from feedback_loop.actions.wording import look
 from feedback_loop.clock import utc_now
 from feedback_loop.complaints.evidence import by_id
 from feedback_loop.complaints.queries import complaint_by_number, surviving, telling
@@ -42,7 +47,7 @@ def close(item_id: int) -> Reply:
     # The form may be long at work on a bad or merely previewed closing; only a good one opens a session that writes.
     with reading(sessions()) as own:
         form = CloseForm(
-            templates=templates(own, item_to_work_on(item_id, own).team_id),
+            templates=templates.templates(own, item_to_work_on(item_id, own).team_id),
             done=request.args.get("done", "")[:500],  # links from elsewhere may begin it
         )
     is_meant = form.is_submitted() and "preview" not in request.form and "begin" not in request.form
@@ -157,7 +162,7 @@ def reopen(item_id: int) -> Reply:
         form=form,
         meanwhile=meanwhile,
         refusal=refusal,
-        telling=queries.telling(session(), closure),
+        telling=closing_queries.telling(session(), closure),
     )
     return page, 409 if meanwhile else 400 if form.is_submitted() else 200
 
@@ -178,7 +183,62 @@ def notifications(item_id: int) -> Reply:
         closure=closure,
         closures=closures,
         where=where,
-        telling=queries.telling(session(), closure),
-        page=queries.notifications(session(), closure, where, page_number(), now),
+        telling=closing_queries.telling(session(), closure),
+        page=closing_queries.notifications(session(), closure, where, page_number(), now),
         standing=partial(standing, now=now),
     )
+
+
+def team_of(own: Session, form: TemplateForm) -> Team | None:
+    """The team chosen; None for every team."""
+    return own.get(Team, int(form.team.data)) if form.team.data else None
+
+
+@bp.route("/settings/statements", methods=["GET", "POST"])
+@staff(Role.LEAD)
+def statement_templates() -> Reply:
+    """All templates; add one."""
+    form = TemplateForm(teams=teams(session()))
+    if form.validate_on_submit():
+        team = team_of(session(), form)
+        templates.add_template(session(), form.name.data, form.text.data, Outcome(form.outcome.data), team)
+        session().commit()
+        flash("The template is added.")
+        return redirect(url_for(".statement_templates"))
+    page = render_template(
+        "actions/statement_templates.html",
+        form=form,
+        templates=templates.templates(session()),
+        outcomes=OUTCOMES,
+    )
+    return page, 400 if form.is_submitted() else 200
+
+
+@bp.route("/settings/statements/<int:template_id>", methods=["GET", "POST"])
+@staff(Role.LEAD)
+def statement_template(template_id: int) -> Reply:
+    """Change a template."""
+    row = session().get(StatementTemplate, template_id) or abort(404, "There is no such template.")
+    given = {"name": row.name, "text": row.text, "outcome": row.outcome.value, "team": str(row.team_id or "")}
+    form = TemplateForm(teams=teams(session()), data=given)
+    if form.validate_on_submit():
+        team, outcome = team_of(session(), form), Outcome(form.outcome.data)
+        templates.change_template(session(), row, form.name.data, form.text.data, outcome, team)
+        session().commit()
+        flash("Saved.")
+        return redirect(url_for(".statement_templates"))
+    page = render_template(
+        "actions/statement_template.html", form=form, template=row, findings=look(form.text.data or "")
+    )
+    return page, 400 if form.is_submitted() else 200
+
+
+@bp.post("/settings/statements/<int:template_id>/delete")
+@staff(Role.LEAD)
+def delete_statement_template(template_id: int) -> Reply:
+    """Take a template away."""
+    row = session().get(StatementTemplate, template_id) or abort(404, "There is no such template.")
+    templates.delete_template(session(), row)
+    session().commit()
+    flash("The template is gone. Statements that began with it stay as they are.")
+    return redirect(url_for(".statement_templates"))

@@ -16,10 +16,11 @@ from feedback_loop.actions.audience.facts import no_mail
 from feedback_loop.actions.audience.groups import DONE, around
 from feedback_loop.actions.audience.preparing import take_in
 from feedback_loop.actions.audience.raisers import Raiser
-from feedback_loop.actions.closing import KIND, LINKS, asked_later, mail_data
-from feedback_loop.actions.models import ActionItem, Closure, NotificationRun, RunPerson, RunState
+from feedback_loop.actions.closing.service import KIND, LINKS, asked_later, mail_data
+from feedback_loop.actions.models import ActionItem, NotificationRun, RunPerson, RunState
 from feedback_loop.actions.notices import tell
-from feedback_loop.actions.runpeople import chosen, chunks, those_told, told_elsewhere, weigh_again
+from feedback_loop.actions.runs.people import chosen, chunks, those_told, told_elsewhere, weigh_again
+from feedback_loop.actions.runs.queries import UNDONE
 from feedback_loop.actions.service import Refused, demand_living, latest_closure, note
 from feedback_loop.notifications.again import owe_again, retry
 from feedback_loop.notifications.budget import Rank
@@ -28,7 +29,6 @@ from feedback_loop.notifications.service import Owed, cancel, owe
 from feedback_loop.responses.models import Customer
 from feedback_loop.settings import Settings
 
-UNDONE = "The run was taken back to review before this was sent."
 SINCE = "They were told since of the same problem by another closing."
 # So long before the first mail goes out nothing is undone any more: clocks of two machines differ a little.
 MARGIN = timedelta(seconds=5)
@@ -41,11 +41,6 @@ WORDS = {
     RunState.UNDONE: "ended when the closing was taken back",
 }
 OUT = (RunState.HELD, RunState.SENDING, RunState.DONE)
-
-
-def run_of(session: Session, closure: Closure) -> NotificationRun | None:
-    """The run of a closing; None of a duplicate, and of closings from before there were runs."""
-    return session.scalar(select(NotificationRun).where(NotificationRun.closure_id == closure.id))
 
 
 def locked(session: Session, run: NotificationRun, verb: str, *states: RunState) -> ActionItem:
