@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 from sqlalchemy import ColumnElement, select
 
 from feedback_loop.accounts.once import forget_requests
-from feedback_loop.actions.colleagues import tell_colleagues
+from feedback_loop.actions.colleagues.mails import tell_colleagues
+from feedback_loop.actions.colleagues.reminding import remind
 from feedback_loop.actions.levels.rating import rate_open_items
 from feedback_loop.actions.levels.service import ensure_level
 from feedback_loop.actions.models import ActionItem, NotificationRun, RunState, ServiceLevel
-from feedback_loop.actions.reminding import remind
 from feedback_loop.actions.routing.learning import read_examples, unread
 from feedback_loop.actions.routing.opening import open_missing
 from feedback_loop.actions.runs.service import settle

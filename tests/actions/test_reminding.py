@@ -15,15 +15,15 @@ from sqlalchemy.orm import Session
 
 from feedback_loop import pipeline
 from feedback_loop.accounts.models import Digest, Role, User
-from feedback_loop.actions import reminding
 from feedback_loop.actions.calendar import Calendar
-from feedback_loop.actions.colleagues import choose_digest, tell_colleagues
-from feedback_loop.actions.digests import comes_on, next_digest, sections, unmailed
+from feedback_loop.actions.colleagues import reminding
+from feedback_loop.actions.colleagues.digests import comes_on, next_digest, sections, unmailed
+from feedback_loop.actions.colleagues.mails import choose_digest, tell_colleagues
+from feedback_loop.actions.colleagues.reminding import Policy, Reminder, Standing, To, remind, reminders
 from feedback_loop.actions.levels import service as levels
 from feedback_loop.actions.models import ActionItem, Notice, Priority, RunState, Status
 from feedback_loop.actions.notices import tell
 from feedback_loop.actions.queries import run_of
-from feedback_loop.actions.reminding import Policy, Reminder, Standing, To, remind, reminders
 from feedback_loop.db import Sessions
 from feedback_loop.notifications.models import Notification
 from feedback_loop.notifications.suppressing import suppress

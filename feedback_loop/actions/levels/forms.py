@@ -1,4 +1,4 @@
-"""Forms about service levels, priority and mails to colleagues, with their wording."""
+"""Forms about service levels and priority, with their wording."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from wtforms import IntegerField, RadioField, SelectField, StringField, TextAreaField, ValidationError
+from wtforms import IntegerField, SelectField, StringField, TextAreaField, ValidationError
 from wtforms.fields import SelectChoice
 from wtforms.validators import DataRequired, InputRequired, Length, NumberRange
 
 from feedback_loop.accounts.forms import CheckboxesField
-from feedback_loop.accounts.models import Digest
 from feedback_loop.actions.forms import VersionedForm
 from feedback_loop.actions.levels.service import USUAL, Terms
 from feedback_loop.actions.models import ActionItem, Priority, ServiceLevel
@@ -27,11 +26,6 @@ PRIORITIES = {
     Priority.HIGH: "High",
     Priority.NORMAL: "Normal",
     Priority.LOW: "Low",
-}
-DIGESTS = {
-    Digest.DAILY: "Daily: on working days, when there is something to say",
-    Digest.WEEKLY: "Weekly: on the first working day of the week",
-    Digest.OFF: "Off: only what cannot wait, such as an overdue item of yours. No mail says when you are mentioned",
 }
 
 
@@ -196,9 +190,3 @@ class ItemLevelForm(VersionedForm):
                 if level.archived_at is None or level.id == item.service_level_id
             ),
         ]
-
-
-class DigestForm(StaffForm):
-    """Choose which mails come."""
-
-    digest = RadioField("Digest", choices=[SelectChoice(digest.value, words) for digest, words in DIGESTS.items()])

@@ -13,7 +13,7 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from feedback_loop.accounts.models import Digest, User
-from feedback_loop.actions.digests import (
+from feedback_loop.actions.colleagues.digests import (
     LINES,
     Line,
     Section,
@@ -24,8 +24,8 @@ from feedback_loop.actions.digests import (
     unmailed,
     working_days,
 )
+from feedback_loop.actions.colleagues.reminding import is_stale
 from feedback_loop.actions.models import Notice
-from feedback_loop.actions.reminding import is_stale
 from feedback_loop.db import Sessions, reading
 from feedback_loop.jobs.claims import queue, take_tick
 from feedback_loop.jobs.models import Tick

@@ -1,4 +1,7 @@
-"""Lists of action items, and the verbs on one."""
+"""Lists of action items, and the verbs on one. The other pages of the domain stand beside their verbs.
+
+The page of one item stands in `reports`: it shows what customers said of its closings, which a later step knows.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,14 @@ from collections.abc import Sequence
 from flask import flash, redirect, render_template, request, url_for
 from flask_login import current_user
 
+# What else hangs pages on the blueprint.
+import feedback_loop.actions.closing.views
+import feedback_loop.actions.colleagues.views
+import feedback_loop.actions.details.views
+import feedback_loop.actions.levels.views
+import feedback_loop.actions.routing.views
+import feedback_loop.actions.runs.views
+import feedback_loop.actions.triage.views  # noqa: F401
 from feedback_loop.accounts.access import staff
 from feedback_loop.accounts.login import me
 from feedback_loop.accounts.models import Role, Team, User

@@ -13,10 +13,10 @@ from sqlalchemy.orm import Session, contains_eager, joinedload
 
 from feedback_loop.accounts.models import Digest, Role, User
 from feedback_loop.actions.calendar import DAY, Calendar, on_the_clock
+from feedback_loop.actions.colleagues.reminding import called, is_reminder, is_stale
 from feedback_loop.actions.deadlines import calendar_of, default_level, in_words
 from feedback_loop.actions.models import ActionItem, Closure, Notice, NotificationRun, RunState, Status
 from feedback_loop.actions.queries import OPEN, is_listed, listed
-from feedback_loop.actions.reminding import called, is_reminder, is_stale
 from feedback_loop.complaints.models import Complaint
 from feedback_loop.settings import Settings
 
