@@ -35,7 +35,8 @@ from serving import SECRET, SERVE, serving
 from sqlalchemy import Engine, func, insert, select, text
 from sqlalchemy.exc import OperationalError
 
-from feedback_loop.analysis.embedding import load_embedder, unit
+from feedback_loop.analysis.embedding.embedder import unit
+from feedback_loop.analysis.embedding.loading import load_embedder
 from feedback_loop.complaints.models import Complaint
 from feedback_loop.complaints.service.counts import count_again
 from feedback_loop.db import make_engine, make_sessions, migrate

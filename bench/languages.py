@@ -19,14 +19,10 @@ from numpy.typing import NDArray
 
 from feedback_loop.analysis.assignment import Exemplars, assign
 from feedback_loop.analysis.discovery import discover
-from feedback_loop.analysis.embedding import (
-    MULTILINGUAL_PLANE,
-    Embedder,
-    EmbedderUnavailable,
-    MultilingualEmbedder,
-    Thresholds,
-    load_embedder,
-)
+from feedback_loop.analysis.embedding.embedder import Embedder, EmbedderUnavailable
+from feedback_loop.analysis.embedding.loading import MULTILINGUAL_PLANE, load_embedder
+from feedback_loop.analysis.embedding.multilingual import MultilingualEmbedder
+from feedback_loop.analysis.embedding.thresholds import Thresholds
 from feedback_loop.analysis.evaluation import score
 from feedback_loop.analysis.language import detect
 

@@ -35,7 +35,7 @@ from feedback_loop.actions.models import (
     Watcher,
 )
 from feedback_loop.actions.routing.models import RoutingRule
-from feedback_loop.analysis.embedding import unit
+from feedback_loop.analysis.embedding.embedder import unit
 from feedback_loop.complaints.models import Complaint, Correction, Draft, Refine, Search, Spike, Statement, Vector
 from feedback_loop.complaints.service.counts import count_again
 from feedback_loop.complaints.service.weeks import count_weeks

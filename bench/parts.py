@@ -13,7 +13,8 @@ from thresholds import banking77
 
 from feedback_loop.analysis.assignment import Exemplars, assign, place_comments, place_parts
 from feedback_loop.analysis.discovery import Discovery, discover
-from feedback_loop.analysis.embedding import Embedder, load_embedder
+from feedback_loop.analysis.embedding.embedder import Embedder
+from feedback_loop.analysis.embedding.loading import load_embedder
 from feedback_loop.analysis.splitting import split
 
 JOINED = 500

@@ -27,7 +27,8 @@ from feedback_loop.actions.routing.models import RoutingRule
 from feedback_loop.actions.routing.opening import open_missing
 from feedback_loop.actions.routing.previewing import preview
 from feedback_loop.actions.triage.suggesting import suggest
-from feedback_loop.analysis.embedding import Embedder, load_embedder, unit
+from feedback_loop.analysis.embedding.embedder import Embedder, unit
+from feedback_loop.analysis.embedding.loading import load_embedder
 from feedback_loop.analysis.likeness import centre, likeness
 from feedback_loop.clock import utc_now
 from feedback_loop.complaints.models import Complaint, Placed, Statement, StatementKind, StatementRole, Vector

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, insert, update
 from thresholds import banking77
 
-from feedback_loop.analysis.embedding import load_embedder, unit
+from feedback_loop.analysis.embedding.embedder import unit
+from feedback_loop.analysis.embedding.loading import load_embedder
 from feedback_loop.complaints.models import (
     Complaint,
     Placed,

@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from sqlalchemy import insert, select
 
 from feedback_loop.accounts.models import Role, User
-from feedback_loop.analysis.embedding import Thresholds, load_embedder, unit
+from feedback_loop.analysis.embedding.embedder import unit
+from feedback_loop.analysis.embedding.loading import load_embedder
+from feedback_loop.analysis.embedding.thresholds import Thresholds
 from feedback_loop.analysis.redaction import redact
 from feedback_loop.clock import utc_now
 from feedback_loop.complaints import vectors

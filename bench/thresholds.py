@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feedback_loop.analysis.discovery import discover
-from feedback_loop.analysis.embedding import Thresholds, load_embedder
+from feedback_loop.analysis.embedding.loading import load_embedder
+from feedback_loop.analysis.embedding.thresholds import Thresholds
 from feedback_loop.analysis.evaluation import score
 from feedback_loop.analysis.redaction import redact
 

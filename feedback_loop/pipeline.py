@@ -26,7 +26,7 @@ from feedback_loop.actions.routing.learning import read_examples, unread
 from feedback_loop.actions.routing.opening import open_missing
 from feedback_loop.actions.runs.service import settle
 from feedback_loop.actions.triage.service import wake_growing
-from feedback_loop.analysis.embedding import thresholds_of
+from feedback_loop.analysis.embedding.loading import thresholds_of
 from feedback_loop.clock import utc_now
 from feedback_loop.complaints.models import Complaint
 from feedback_loop.complaints.service.counts import count_again
@@ -60,7 +60,7 @@ from feedback_loop.responses.waiting import to_analyse, to_redact
 from feedback_loop.settings import Settings
 
 if TYPE_CHECKING:
-    from feedback_loop.analysis.embedding import Embedder
+    from feedback_loop.analysis.embedding.embedder import Embedder
     from feedback_loop.complaints.models import Refine
     from feedback_loop.complaints.service.analyse import LastExemplars
 
@@ -82,7 +82,7 @@ class Context:
     @cached_property
     def embedder(self) -> Embedder:
         """The embedding model, loaded when the first step needs it."""
-        from feedback_loop.analysis.embedding import load_embedder
+        from feedback_loop.analysis.embedding.loading import load_embedder
 
         return load_embedder(self.settings.embedding_model, self.settings.embedding_threads)
 

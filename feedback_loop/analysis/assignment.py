@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from feedback_loop.analysis.embedding import Thresholds
+    from feedback_loop.analysis.embedding.thresholds import Thresholds
 
 _CHUNK_CELLS = 8_000_000  # similarities held at once: 32 MB of float32
 _REASON_VOTERS = 3  # statements shown as the reason of an assignment

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from feedback_loop.analysis.constraints import enforce
-from feedback_loop.analysis.embedding import unit
+from feedback_loop.analysis.embedding.embedder import unit
 from feedback_loop.analysis.graph import GraphClusterer, confidences, group_sums
 from feedback_loop.analysis.naming import Name, name_group
 from feedback_loop.analysis.sameness import normalised
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from feedback_loop.analysis.constraints import Constraints
-    from feedback_loop.analysis.embedding import Thresholds
+    from feedback_loop.analysis.embedding.thresholds import Thresholds
 
 MOST_EXEMPLARS = 24  # per complaint: with more, assignment repeats the grouping hardly better and grows slower
 _MOST_COMPARED = 400  # rows of one group among which exemplars are chosen

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from feedback_loop.analysis.constraints import enforce, never_empty, without_small
-from feedback_loop.analysis.embedding import unit
+from feedback_loop.analysis.embedding.embedder import unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from feedback_loop.analysis.constraints import Constraints
-    from feedback_loop.analysis.embedding import Thresholds
+    from feedback_loop.analysis.embedding.thresholds import Thresholds
 
 _CHUNK_CELLS = 16_000_000  # similarities held at once: 64 MB of float32
 _EXACT_BELOW = 25_000  # rows up to which all are compared with all

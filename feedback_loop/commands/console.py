@@ -89,7 +89,7 @@ def bar(*columns: Any) -> Progress:
 
 def mendable() -> tuple[type[Exception], ...]:
     """Errors whose message says what to do. Looked up only when one is raised: their modules load arrays."""
-    from feedback_loop.analysis.embedding import EmbedderUnavailable
+    from feedback_loop.analysis.embedding.embedder import EmbedderUnavailable
     from feedback_loop.complaints.service.writing import Overtaken
 
     return (EmbedderUnavailable, Overtaken)

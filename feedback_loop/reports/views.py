@@ -31,7 +31,7 @@ from feedback_loop.actions.stream import Show, stream
 from feedback_loop.actions.transitions import WORDS
 from feedback_loop.actions.transitions import may as transition
 from feedback_loop.actions.triage.suggesting import suggest
-from feedback_loop.analysis.embedding import thresholds_of
+from feedback_loop.analysis.embedding.loading import thresholds_of
 from feedback_loop.clock import utc_now
 from feedback_loop.complaints import evidence
 from feedback_loop.complaints import queries as complaint_queries

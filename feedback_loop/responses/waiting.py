@@ -89,7 +89,7 @@ def is_of_the_row(error: Exception) -> bool:
         return True
     if isinstance(error, StatementError) and not isinstance(error, DBAPIError):
         return True  # a value that no column takes
-    from feedback_loop.analysis.embedding import EmbedderUnavailable
+    from feedback_loop.analysis.embedding.embedder import EmbedderUnavailable
 
     return not isinstance(error, (SQLAlchemyError, OSError, MemoryError, EmbedderUnavailable))
 

@@ -231,7 +231,7 @@ def backups(settings: Settings) -> Iterator[Check]:
 
 def embedding(settings: Settings) -> Iterator[Check]:
     """Whether the embedding model loads and works."""
-    from feedback_loop.analysis.embedding import load_embedder
+    from feedback_loop.analysis.embedding.loading import load_embedder
 
     embedder = load_embedder(settings.embedding_model)
     vector = embedder.encode(["The parcel never came."])[0]

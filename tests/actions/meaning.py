@@ -6,7 +6,7 @@ from typing import Any
 
 from feedback_loop.actions.routing.models import RoutingRule
 from feedback_loop.actions.routing.service import Wanted, add_rule, tidied
-from feedback_loop.analysis.embedding import ToyEmbedder
+from feedback_loop.analysis.embedding.toy import ToyEmbedder
 from feedback_loop.complaints.models import Complaint, Statement, Vector
 from feedback_loop.complaints.vectors import hash_text, pack
 from tests.factories import Make

@@ -21,7 +21,13 @@ from feedback_loop.actions.colleagues.digests import comes_on, next_digest, sect
 from feedback_loop.actions.colleagues.mails import choose_digest, tell_colleagues
 from feedback_loop.actions.colleagues.reminding import Policy, Reminder, Standing, To, remind, reminders
 from feedback_loop.actions.levels import service as levels
-from feedback_loop.actions.models import ActionItem, Notice, Priority, RunState, Status
+from feedback_loop.actions.models import (
+    ActionItem,
+    Notice,
+    Priority,
+    RunState,
+    Status,
+)
 from feedback_loop.actions.notices import tell
 from feedback_loop.actions.queries import run_of
 from feedback_loop.db import Sessions

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from feedback_loop.analysis.embedding import Embedder, ToyEmbedder, load_embedder
+from feedback_loop.analysis.embedding.embedder import Embedder
+from feedback_loop.analysis.embedding.loading import load_embedder
+from feedback_loop.analysis.embedding.toy import ToyEmbedder
 
 PROBLEMS: dict[str, list[str]] = {
     "parcel": [

@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 
 from feedback_loop.analysis import assignment
 from feedback_loop.analysis.assignment import Exemplars, assign, place_comments, place_parts
-from feedback_loop.analysis.embedding import Embedder, Thresholds, unit
+from feedback_loop.analysis.embedding.embedder import Embedder, unit
+from feedback_loop.analysis.embedding.thresholds import Thresholds
 
 THRESHOLDS = Thresholds()
 

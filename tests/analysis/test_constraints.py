@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from feedback_loop.analysis.constraints import Constraints, enforce
 from feedback_loop.analysis.discovery import Discovery, discover
-from feedback_loop.analysis.embedding import Embedder, Thresholds, ToyEmbedder, unit
+from feedback_loop.analysis.embedding.embedder import Embedder, unit
+from feedback_loop.analysis.embedding.thresholds import Thresholds
+from feedback_loop.analysis.embedding.toy import ToyEmbedder
 
 SMALLEST = Thresholds().smallest_group
 Problems = tuple[list[str], list[str]]

@@ -7,7 +7,9 @@ from numpy.typing import NDArray
 from feedback_loop.analysis import graph
 from feedback_loop.analysis.assignment import Exemplars, assign
 from feedback_loop.analysis.discovery import Discovery, discover
-from feedback_loop.analysis.embedding import Embedder, Thresholds, ToyEmbedder, unit
+from feedback_loop.analysis.embedding.embedder import Embedder, unit
+from feedback_loop.analysis.embedding.thresholds import Thresholds
+from feedback_loop.analysis.embedding.toy import ToyEmbedder
 from feedback_loop.analysis.evaluation import score
 from feedback_loop.analysis.graph import (
     GraphClusterer,

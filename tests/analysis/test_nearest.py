@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from feedback_loop.analysis.embedding import unit
+from feedback_loop.analysis.embedding.embedder import unit
 from feedback_loop.analysis.nearest import Nearest
 
 

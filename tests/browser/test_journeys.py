@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from feedback_loop import pipeline
 from feedback_loop.actions.models import ActionItem, Status
-from feedback_loop.analysis.embedding import ToyEmbedder
+from feedback_loop.analysis.embedding.toy import ToyEmbedder
 from feedback_loop.clock import utc_now
 from feedback_loop.complaints.models import Complaint, ComplaintState, Refine, RefineState, Statement, Vector
 from feedback_loop.complaints.vectors import hash_text, pack

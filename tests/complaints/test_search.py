@@ -12,7 +12,7 @@ from sqlalchemy import Engine, select, update
 from sqlalchemy.orm import Session
 
 from feedback_loop import pipeline
-from feedback_loop.analysis.embedding import ToyEmbedder
+from feedback_loop.analysis.embedding.toy import ToyEmbedder
 from feedback_loop.clock import utc_now
 from feedback_loop.complaints import vectors
 from feedback_loop.complaints.models import Complaint, Placed, Search, SearchState, Statement, Vector

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from feedback_loop import pipeline
 from feedback_loop.analysis.assignment import Exemplars
-from feedback_loop.analysis.embedding import Embedder
+from feedback_loop.analysis.embedding.embedder import Embedder
 from feedback_loop.complaints.due import decide, refine_is_due
 from feedback_loop.complaints.models import Complaint, Placed, Statement, StatementKind, StatementRole, Vector
 from feedback_loop.complaints.service import analyse

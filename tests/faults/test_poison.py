@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
-from feedback_loop.analysis.embedding import EmbedderUnavailable, load_embedder
+from feedback_loop.analysis.embedding.embedder import EmbedderUnavailable
+from feedback_loop.analysis.embedding.loading import load_embedder
 from feedback_loop.complaints.service import analyse
 from feedback_loop.complaints.service.analyse import LEASE, analyse_pending
 from feedback_loop.db import Sessions

@@ -27,7 +27,15 @@ from sqlalchemy.orm import Session
 
 from feedback_loop.accounts.models import Role, User
 from feedback_loop.actions.closing.service import Closing, close
-from feedback_loop.actions.models import ActionEvent, ActionItem, Closure, NotificationRun, Outcome, RunPerson, RunState
+from feedback_loop.actions.models import (
+    ActionEvent,
+    ActionItem,
+    Closure,
+    NotificationRun,
+    Outcome,
+    RunPerson,
+    RunState,
+)
 from feedback_loop.actions.queries import run_of
 from feedback_loop.actions.runs import service as runs
 from feedback_loop.actions.service import Refused, latest_closure, reopen, take_on

@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 
 from feedback_loop import tokens
 from feedback_loop.actions.models import ActionItem, Outcome, Status
-from feedback_loop.analysis.embedding import ToyEmbedder
+from feedback_loop.analysis.embedding.toy import ToyEmbedder
 from feedback_loop.clock import utc_now
 from feedback_loop.complaints.models import Complaint, ComplaintState, Statement, Vector
 from feedback_loop.complaints.service.analyse import analyse_pending

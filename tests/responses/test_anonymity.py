@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from feedback_loop.analysis.embedding import ToyEmbedder
+from feedback_loop.analysis.embedding.toy import ToyEmbedder
 from feedback_loop.clock import day_of, utc_now
 from feedback_loop.complaints.models import Statement
 from feedback_loop.complaints.service.analyse import analyse_pending

@@ -15,7 +15,7 @@ from feedback_loop.accounts.models import Role, User
 from feedback_loop.actions.routing import queries
 from feedback_loop.actions.routing.deciding import Evidence, Rule
 from feedback_loop.actions.routing.models import RoutingRule
-from feedback_loop.analysis.embedding import unit
+from feedback_loop.analysis.embedding.embedder import unit
 from feedback_loop.complaints.models import Complaint, Statement, Vector
 from feedback_loop.complaints.places import Origin, pages_of, tags_of
 from feedback_loop.complaints.vectors import unpack

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from feedback_loop.actions.routing.deciding import number_of
 from feedback_loop.actions.routing.evidence import centres, exemplars
 from feedback_loop.actions.routing.models import RoutingRule
-from feedback_loop.analysis.embedding import Embedder
+from feedback_loop.analysis.embedding.embedder import Embedder
 from feedback_loop.complaints import vectors
 from feedback_loop.complaints.models import Complaint, Statement, Vector
 from feedback_loop.complaints.queries import surviving

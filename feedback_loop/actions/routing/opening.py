@@ -13,7 +13,7 @@ from feedback_loop.actions.notices import tell
 from feedback_loop.actions.routing.deciding import Route, Rule, route
 from feedback_loop.actions.routing.evidence import evidence_of, rules_asked
 from feedback_loop.actions.service import note
-from feedback_loop.analysis.embedding import Thresholds
+from feedback_loop.analysis.embedding.thresholds import Thresholds
 from feedback_loop.complaints.models import Complaint, ComplaintState
 
 

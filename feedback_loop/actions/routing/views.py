@@ -16,7 +16,7 @@ from feedback_loop.actions.routing.evidence import can_own, rule_of
 from feedback_loop.actions.routing.forms import RuleForm
 from feedback_loop.actions.routing.models import RoutingRule
 from feedback_loop.actions.routing.previewing import Preview, preview
-from feedback_loop.analysis.embedding import thresholds_of
+from feedback_loop.analysis.embedding.loading import thresholds_of
 from feedback_loop.clock import utc_now
 from feedback_loop.db import reading
 from feedback_loop.surveys.queries import surveys

@@ -14,7 +14,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session, joinedload
 from feedback_loop.actions.models import ActionItem, Priority, Status
 from feedback_loop.actions.queries import is_listed, items_of
 from feedback_loop.actions.triage.suggesting import suggest
-from feedback_loop.analysis.embedding import Thresholds
+from feedback_loop.analysis.embedding.thresholds import Thresholds
 from feedback_loop.complaints import trends
 from feedback_loop.complaints.evidence import Neighbour, neighbours
 from feedback_loop.complaints.models import Complaint, Statement

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from feedback_loop.accounts.models import Team, User
 from feedback_loop.actions.models import ActionEvent, ActionItem
 from feedback_loop.actions.routing.evidence import centres
-from feedback_loop.analysis.embedding import Thresholds
+from feedback_loop.analysis.embedding.thresholds import Thresholds
 from feedback_loop.complaints.models import Complaint, ComplaintState, Statement, Vector
 
 DECISIONS = ("assigned", "triaged")  # kinds of entries of the history by which people say whose an item is

@@ -22,7 +22,7 @@ from feedback_loop.actions.service import Refused
 from feedback_loop.actions.triage import queries, service, undoing
 from feedback_loop.actions.triage.forms import SNOOZES, TriageForm
 from feedback_loop.actions.triage.queries import Queue, TriageFilter
-from feedback_loop.analysis.embedding import thresholds_of
+from feedback_loop.analysis.embedding.loading import thresholds_of
 from feedback_loop.clock import utc_now
 from feedback_loop.complaints import queries as complaint_queries
 from feedback_loop.complaints.evidence import possible_targets

@@ -18,7 +18,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from feedback_loop.analysis.assignment import Assignment, Exemplars, place_comments
-from feedback_loop.analysis.embedding import Embedder
+from feedback_loop.analysis.embedding.embedder import Embedder
 from feedback_loop.analysis.kinds import Kind, classify
 from feedback_loop.analysis.language import detect
 from feedback_loop.analysis.splitting import split

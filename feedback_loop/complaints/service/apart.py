@@ -36,7 +36,7 @@ def refine_in_child(settings: Settings, seed: int, holder: str, report: Report) 
     Returns:
         Whether there was enough to compare.
     """
-    from feedback_loop.analysis.embedding import load_embedder
+    from feedback_loop.analysis.embedding.loading import load_embedder
     from feedback_loop.db import make_engine, make_sessions
     from feedback_loop.jobs.sharedclock import compared
 

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
-from feedback_loop.analysis.embedding import Embedder, Thresholds
+from feedback_loop.analysis.embedding.embedder import Embedder
+from feedback_loop.analysis.embedding.thresholds import Thresholds
 from feedback_loop.analysis.nearest import Nearest
 from feedback_loop.complaints import vectors
 from feedback_loop.complaints.models import Search, SearchState, Statement, StatementRole, Vector

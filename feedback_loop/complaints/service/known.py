@@ -14,7 +14,7 @@ from sqlalchemy import and_, bindparam, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from feedback_loop.analysis.constraints import Constraints
-from feedback_loop.analysis.embedding import Embedder
+from feedback_loop.analysis.embedding.embedder import Embedder
 from feedback_loop.complaints import vectors
 from feedback_loop.complaints.corrections import end_of, merged_into, read_rules, stamp
 from feedback_loop.complaints.models import Placed, Refine, RefineState, Statement, StatementKind, StatementRole, Vector

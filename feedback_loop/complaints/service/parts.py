@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session
 
 from feedback_loop.analysis.assignment import Exemplars, place_parts
 from feedback_loop.analysis.discovery import Discovery
-from feedback_loop.analysis.embedding import Embedder, Thresholds
+from feedback_loop.analysis.embedding.embedder import Embedder
+from feedback_loop.analysis.embedding.thresholds import Thresholds
 from feedback_loop.complaints import vectors
 from feedback_loop.complaints.models import Placed, Refine, RefineState, Statement, StatementRole, Vector
 from feedback_loop.complaints.service.known import Known

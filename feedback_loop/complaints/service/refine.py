@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from feedback_loop.analysis.discovery import discover
-from feedback_loop.analysis.embedding import Embedder
+from feedback_loop.analysis.embedding.embedder import Embedder
 from feedback_loop.complaints.due import LEAST_STATEMENTS
 from feedback_loop.complaints.models import Refine, RefineState
 from feedback_loop.complaints.service.known import WINDOW, embed_again, read_known

@@ -17,7 +17,7 @@ from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from feedback_loop.analysis.discovery import Discovery
-from feedback_loop.analysis.embedding import Embedder, unit
+from feedback_loop.analysis.embedding.embedder import Embedder, unit
 from feedback_loop.analysis.layout import layout
 from feedback_loop.complaints.corrections import pair, stamp
 from feedback_loop.complaints.models import (
