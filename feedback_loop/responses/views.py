@@ -1,6 +1,5 @@
-"""The pages on which customers answer, by a public link or by an invitation of their own; and those on which staff
-with the right to it read an original, as nothing outside this domain may. A GET never records an answer; what may come
-from a program is kept apart."""
+"""The pages on which customers answer, by a public link or by an invitation of their own. A GET never records an
+answer; what may come from a program is kept apart."""
 
 from __future__ import annotations
 
@@ -8,60 +7,43 @@ from datetime import datetime
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
-from flask import Blueprint, abort, current_app, flash, redirect, render_template, request, url_for
+from flask import abort, current_app, redirect, render_template, request, url_for
 from flask.sansio.blueprints import BlueprintSetupState
 from flask_babel import gettext
 from limits import RateLimitItem
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.datastructures import MultiDict
-from werkzeug.wrappers import Response
 
-from feedback_loop.accounts.access import public, staff
-from feedback_loop.accounts.login import me
-from feedback_loop.accounts.models import Role
-from feedback_loop.accounts.queries import raw_right_changes
+import feedback_loop.responses.staff_views  # noqa: F401  # hangs its pages on the blueprint
+from feedback_loop.accounts.access import public
 from feedback_loop.clock import utc_now
 from feedback_loop.db import clean_text
 from feedback_loop.notifications.queries import suppressed
-from feedback_loop.responses import guards, pressure, queries, receipts, receiving, service
+from feedback_loop.responses import guards, queries, receipts, receiving, service
+from feedback_loop.responses.blueprint import Page, bp
 from feedback_loop.responses.confirming import Judgement, Standing
-from feedback_loop.responses.forms import AnswerForm, OriginalForm
-from feedback_loop.responses.models import Answer, Guard, Invitation, Sign
+from feedback_loop.responses.forms import AnswerForm
+from feedback_loop.responses.models import Answer, Invitation, Sign
 from feedback_loop.responses.queries import OpenPage
-from feedback_loop.responses.raw import RawTextUnreadable
 from feedback_loop.responses.tagging import named
 from feedback_loop.responses.thanking import Said, read_by, thanks_for
 from feedback_loop.responses.together import Changed, Together
 from feedback_loop.surveys.availability import NOT_PUBLIC_YET, Availability
 from feedback_loop.surveys.models import Survey
-from feedback_loop.surveys.queries import questions_of
 from feedback_loop.surveys.scales import SCALES
 from feedback_loop.surveys.views import spoken
 from feedback_loop.tokens import hashed
 from feedback_loop.web import limits, proofs
 from feedback_loop.web.database import session, sessions, settings
-from feedback_loop.web.forms import StaffForm
 from feedback_loop.web.language import chosen, language, speak
-from feedback_loop.web.navigation import page_number
 from feedback_loop.web.proofs import Proof
-from feedback_loop.web.security import allow, keep_private
-
-bp = Blueprint("responses", __name__)
-bp.after_request(keep_private)
-
-Page = str | Response | tuple[str, int] | dict[str, bool]
+from feedback_loop.web.security import allow
 
 TOGETHER = "feedback_loop.together"
 CONTEXT_PREFIX = "c_"
 MOST_CONTEXT = 10
 LONGEST_NAME = 40
 LONGEST_VALUE = 200
-RIGHTS_SHOWN = 50
-SET_GUARD = {
-    Guard.OFF: "The open link asks for no proof of work, whatever comes.",
-    Guard.AUTOMATIC: "The open link asks for a proof of work while it is under attack.",
-    Guard.ON: "The open link asks everybody for a proof of work, until you change this.",
-}
 EMBEDDED = ("embedded_survey", "embedded_survey_thanks", "embedded_survey_kept")
 
 
@@ -254,95 +236,6 @@ def trap(token: str) -> Page:
     return render_template("responses/trap.html", token=token)
 
 
-@bp.get("/surveys/<slug>/unconfirmed")
-@staff(Role.VIEWER)
-def unconfirmed(slug: str) -> Page:
-    """Answers that do not count, and why."""
-    survey = survey_or_404(slug)
-    shown = receiving.unconfirmed(session(), survey, page_number(), settings())
-    asked_with = questions_of(session(), survey, [each.row.survey_version for each in shown.rows])
-    return render_template(
-        "responses/unconfirmed.html", survey=survey, page=shown, scale=SCALES[survey.scale], asked_with=asked_with
-    )
-
-
-@bp.post("/surveys/<slug>/unconfirmed/<int:unconfirmed_id>")
-@staff(Role.LEAD)
-def settle(slug: str, unconfirmed_id: int) -> Page:
-    """Let an answer count after all, or put it away."""
-    survey, form = survey_or_404(slug), StaffForm()
-    if not form.validate_on_submit():
-        abort(400, "The page had been open for too long. Go back, reload it, and send the form again.")
-    row = queries.unconfirmed_answer(session(), survey, unconfirmed_id) or abort(404, "There is no such answer.")
-    try:
-        if request.form.get("verdict") == "confirm":
-            receiving.confirm(session(), row, me(), utc_now(), settings())
-            flash("The answer counts now.")
-        else:
-            receiving.dismiss(session(), row, me(), utc_now())
-            flash("Put away as a program’s. What it had typed is destroyed.")
-        session().commit()
-    except (service.Refused, RawTextUnreadable) as error:
-        session().rollback()
-        flash(str(error), "error")
-    return redirect(url_for(".unconfirmed", slug=slug))
-
-
-@bp.post("/surveys/<slug>/guard")
-@staff(Role.ADMIN)
-def set_guard(slug: str) -> Page:
-    """Say when the open link of a survey asks for a proof of work."""
-    survey, form, asked = survey_or_404(slug), StaffForm(), request.form.get("guard", "")
-    if not form.validate_on_submit() or asked not in list(Guard):
-        abort(400, "The page had been open for too long. Go back, reload it, and send the form again.")
-    pressure.set_guard(session(), survey, Guard(asked))
-    session().commit()
-    flash(SET_GUARD[Guard(asked)])
-    return redirect(url_for("reports.survey", slug=survey.slug))
-
-
-@bp.route("/answers/<int(signed=True):answer_id>/original", methods=["GET", "POST"])
-@staff(Role.VIEWER)
-def original(answer_id: int) -> Page:
-    """Ask why, then show what the customer typed on the answer to this form only. Each reading is logged."""
-    answer = queries.answer(session(), answer_id) or abort(404, "There is no such answer.")
-    form, now = OriginalForm(), utc_now()
-    asked_with = questions_of(session(), answer.survey, [answer.survey_version]).get(answer.survey_version or 0, "")
-    shown: dict[str, Any] = {
-        "answer": answer,
-        "asked_with": asked_with,
-        "form": form,
-        "at": now,
-        "until": None,
-        "text": None,
-        "problem": "",
-    }
-    try:
-        shown["until"] = service.kept_raw(session(), answer, me(), now, settings()).expires_at
-        if form.validate_on_submit():
-            shown["text"] = service.read_raw(session(), answer, me(), form.why.data, now, settings())
-            session().commit()
-    except service.NoRight as error:
-        abort(403, str(error))
-    except (service.Refused, RawTextUnreadable) as error:
-        shown["problem"] = str(error)
-        return render_template("responses/original.html", **shown), 410 if isinstance(error, service.Destroyed) else 409
-    if "csrf_token" in form.errors:
-        abort(400, "The page had been open for too long. Go back, reload it, and send the form again.")
-    return render_template("responses/original.html", **shown), 400 if form.errors else 200
-
-
-@bp.get("/settings/raw-readings")
-@staff(Role.ADMIN)
-def readings() -> Page:
-    """Who read which original, when and why; to whom the right was given, and from whom it was taken."""
-    return render_template(
-        "responses/readings.html",
-        page=queries.readings(session(), page_number()),
-        changes=raw_right_changes(session(), RIGHTS_SHOWN),
-    )
-
-
 def receipt_of(form: AnswerForm) -> str:
     """The receipt of whoever answers the page that a form was sent from."""
     assert form.shown is not None  # the form's token has been checked
@@ -478,11 +371,6 @@ def is_prefetch() -> bool:
     """Whether a browser or mail program says that it fetches before anybody looks."""
     said = " ".join(request.headers.get(name, "") for name in ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")).lower()
     return any(word in said for word in ("prefetch", "prerender", "preview"))
-
-
-def survey_or_404(slug: str) -> Survey:
-    """The survey of an address, however its letters were typed."""
-    return queries.survey_by_slug(session(), clean_text(slug).lower()) or abort(404)
 
 
 def open_page_or_404(slug: str, remembered: bool = False) -> OpenPage:
