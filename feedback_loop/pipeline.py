@@ -53,9 +53,10 @@ from feedback_loop.outbound import Outbound, outbound
 from feedback_loop.responses.counting import count_days
 from feedback_loop.responses.mailings.asking import ask_due
 from feedback_loop.responses.mailings.service import forget_rejects
+from feedback_loop.responses.originals import destroy_expired
 from feedback_loop.responses.receipts import forget_pages
 from feedback_loop.responses.receiving import forget_unconfirmed
-from feedback_loop.responses.service import destroy_expired, redact_pending
+from feedback_loop.responses.redacting import redact_pending
 from feedback_loop.responses.waiting import to_analyse, to_redact
 from feedback_loop.settings import Settings
 

@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from feedback_loop import tokens
-from feedback_loop.accounts.models import User
-from feedback_loop.analysis.redaction import Redaction, redact
-from feedback_loop.clock import day_of
-from feedback_loop.db import Sessions, clean_text
+from feedback_loop.analysis.redaction import redact
+from feedback_loop.db import clean_text
 from feedback_loop.jobs.bell import ring
-from feedback_loop.jobs.claims import Claim, all_still_ours
 from feedback_loop.notifications.service import cancel_to
 from feedback_loop.responses.anonymity import REFUSAL, kept_context, kept_time, new_id
-from feedback_loop.responses.models import Answer, AnswerVersion, Customer, Invitation, RawComment, RawReading, Sign
+from feedback_loop.responses.models import Answer, AnswerVersion, Customer, Invitation, RawComment, Sign
 from feedback_loop.responses.queries import customer_by_email
 from feedback_loop.responses.raw import RawTextUnreadable, seal, unseal
-from feedback_loop.responses.waiting import claim_answers, give_back, is_of_the_row, note_trouble, to_redact
 from feedback_loop.settings import Settings
 from feedback_loop.surveys.models import Survey
 
-log = logging.getLogger(__name__)
-
-REDACTION_LEASE = timedelta(minutes=2)
-OTHER_KEY = "It was stored under another SECRET_KEY. Give the worker that key; nothing is lost until then."
 # Made once: every answer runs these, and building them takes longer than running them.
 ADD_ANSWER, ADD_RAW_COMMENT = insert(Answer.__table__), insert(RawComment.__table__)  # type: ignore[arg-type]
 
@@ -40,14 +31,6 @@ class Refused(ValueError):
 
 class SentTwice(Refused):
     """The same page was sent twice at one moment; one of the two is recorded."""
-
-
-class NoRight(Refused):
-    """Whoever asks lacks the right to read raw texts."""
-
-
-class Destroyed(Refused):
-    """The raw text is gone."""
 
 
 def find_customer(session: Session, email: str, name: str, now: datetime) -> Customer:
@@ -327,130 +310,3 @@ def change(session: Session, answer: Answer, said: dict[str, Any], now: datetime
     answer.claimed_until = None
     answer.attempts, answer.set_aside_at, answer.trouble = 0, None, ""
     ring(session, "understand")
-
-
-def redact_pending(sessions: Sessions, settings: Settings, now: datetime, limit: int = 500) -> int:
-    """Redact answers that wait for it: claim, redact with no transaction open, write where nothing has changed since.
-
-    Returns:
-        How many were redacted; 0 means none is waiting.
-    """
-    with sessions.begin() as session:
-        claims = claim_answers(session, to_redact(), limit, now, REDACTION_LEASE)
-        if not claims:
-            return 0
-        # By hand, not by relationship: the raw text is fetched only where it is needed.
-        sealed = {
-            row.answer_id: row
-            for row in session.scalars(select(RawComment).where(RawComment.answer_id.in_([c.id for c in claims])))
-        }
-        anonymous = set(
-            session.scalars(
-                select(Answer.id).join(Survey).where(Answer.id.in_([c.id for c in claims]), Survey.is_anonymous)
-            )
-        )
-    done: list[tuple[Claim, Redaction]] = []
-    unreadable: list[Claim] = []
-    for each in claims:
-        raw = sealed.get(each.id)
-        try:
-            text = unseal(raw.sealed, settings.secret_key) if raw else ""
-            done.append((each, redact(text, settings.phone_region or None)))
-        except RawTextUnreadable:
-            unreadable.append(each)
-        except Exception as error:
-            if not is_of_the_row(error):
-                raise
-            log.exception("Answer %d could not be redacted.", each.id)
-            note_trouble(sessions, each, "Blanking out personal details of", error)
-    if unreadable:
-        # Left waiting, and without blame: with the right key they are read after all.
-        log.error("%d answers cannot be redacted: %s", len(unreadable), OTHER_KEY)
-        give_back(sessions, unreadable, OTHER_KEY, now + REDACTION_LEASE)
-    with sessions.begin() as session:
-        ours = all_still_ours(session, Answer, claims)
-        values = [
-            {
-                "id": each.id,
-                "comment": redaction.text,
-                "redactions": [found.kind for found in redaction.found],
-                "redacted_at": day_of(now) if each.id in anonymous else now,
-                "claimed_until": None,
-                "attempts": 0,
-                "trouble": "",
-            }
-            for each, redaction in done
-            if each.id in ours
-        ]
-        if values:
-            session.execute(update(Answer), values)
-        if settings.raw_text_days == 0:
-            session.execute(delete(RawComment).where(RawComment.answer_id.in_([row["id"] for row in values])))
-    return len(done)
-
-
-def kept_raw(session: Session, answer: Answer, by: User, now: datetime, settings: Settings) -> RawComment:
-    """The sealed raw text of an answer, for a person who may read it.
-
-    Raises:
-        NoRight: This person may not.
-        Destroyed: Its time is over; says since when.
-        Refused: It has not been redacted yet, or redacting took nothing out of it.
-    """
-    if not by.reads_raw:
-        raise NoRight(
-            "Reading what customers typed, before personal details are blanked out, is a right of its own, "
-            "which no role includes. An admin can give it to you under Settings, People."
-        )
-    if answer.redacted_at is None:
-        raise Refused("Personal details are still being blanked out of this answer. Look again in a minute.")
-    if not answer.redactions:
-        raise Refused("Nothing was blanked out of this answer: what you see is what the customer typed.")
-    raw = session.get(RawComment, answer.id)
-    if raw is None or raw.expires_at <= now:
-        at = raw.expires_at if raw else destroyed_at(answer, settings)
-        on = f" on {at.day} {at:%b %Y}" if at and at <= now else ""
-        raise Destroyed(f"The original was destroyed{on}. What is left is the text with personal details blanked out.")
-    return raw
-
-
-def destroyed_at(answer: Answer, settings: Settings) -> datetime | None:
-    """When the raw text of a redacted answer was destroyed, by the lifetime that is set now; no row says it."""
-    typed_at = max(answer.answered_at, answer.received_at)  # it may have been changed later, or imported later
-    redacted_at = answer.redacted_at
-    return redacted_at and max(redacted_at, typed_at + timedelta(days=settings.raw_text_days))
-
-
-def read_raw(session: Session, answer: Answer, by: User, why: str, now: datetime, settings: Settings) -> str:
-    """Give a person the raw text of an answer, and log that they read it. Commit before you show it.
-
-    Raises:
-        NoRight: This person may not.
-        Destroyed: Its time is over.
-        Refused: There is no reason, or nothing to read beside the redacted text.
-        RawTextUnreadable: It was sealed with another key. Nothing was read, so nothing is logged.
-    """
-    raw = kept_raw(session, answer, by, now, settings)
-    why = clean_text(why).strip()
-    if not why:
-        raise Refused("Say why you need to read the original.")
-    text = unseal(raw.sealed, settings.secret_key)
-    session.add(RawReading(answer_id=answer.id, by_id=by.id, at=now, why=why))
-    session.flush()
-    return text
-
-
-def expired(session: Session, at: datetime, most: int) -> int:
-    """How many raw texts are kept whose time was over at some moment; at most so many are counted."""
-    rows = select(RawComment.answer_id).where(RawComment.expires_at < at).limit(most)
-    return session.scalar(select(func.count()).select_from(rows.subquery())) or 0
-
-
-def destroy_expired(session: Session, now: datetime) -> int:
-    """Destroy raw texts whose time is over and that have been redacted; one not read yet would be lost.
-
-    Returns:
-        How many were destroyed.
-    """
-    read = RawComment.answer_id.in_(select(Answer.id).where(Answer.redacted_at.is_not(None)))
-    return session.execute(delete(RawComment).where(RawComment.expires_at <= now, read)).rowcount  # type: ignore[attr-defined, no-any-return]

@@ -13,7 +13,7 @@ from feedback_loop.accounts.models import Role
 from feedback_loop.accounts.queries import raw_right_changes
 from feedback_loop.clock import utc_now
 from feedback_loop.db import clean_text
-from feedback_loop.responses import pressure, queries, receiving, service
+from feedback_loop.responses import originals, pressure, queries, receiving, service
 from feedback_loop.responses.blueprint import Page, bp
 from feedback_loop.responses.forms import OriginalForm
 from feedback_loop.responses.models import Guard
@@ -97,15 +97,17 @@ def original(answer_id: int) -> Page:
         "problem": "",
     }
     try:
-        shown["until"] = service.kept_raw(session(), answer, me(), now, settings()).expires_at
+        shown["until"] = originals.kept_raw(session(), answer, me(), now, settings()).expires_at
         if form.validate_on_submit():
-            shown["text"] = service.read_raw(session(), answer, me(), form.why.data, now, settings())
+            shown["text"] = originals.read_raw(session(), answer, me(), form.why.data, now, settings())
             session().commit()
-    except service.NoRight as error:
+    except originals.NoRight as error:
         abort(403, str(error))
     except (service.Refused, RawTextUnreadable) as error:
         shown["problem"] = str(error)
-        return render_template("responses/original.html", **shown), 410 if isinstance(error, service.Destroyed) else 409
+        return render_template("responses/original.html", **shown), 410 if isinstance(
+            error, originals.Destroyed
+        ) else 409
     if "csrf_token" in form.errors:
         abort(400, "The page had been open for too long. Go back, reload it, and send the form again.")
     return render_template("responses/original.html", **shown), 400 if form.errors else 200

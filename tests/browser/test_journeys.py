@@ -22,7 +22,8 @@ from feedback_loop.demo.walk import find_mail
 from feedback_loop.pipeline import Context
 from feedback_loop.responses import confirming
 from feedback_loop.responses.models import Answer, Customer, Sign, UnconfirmedAnswer, UnconfirmedState
-from feedback_loop.responses.service import record_answer, redact_pending
+from feedback_loop.responses.redacting import redact_pending
+from feedback_loop.responses.service import record_answer
 from feedback_loop.settings import Settings
 from feedback_loop.surveys.models import ScaleName
 from tests.browser.conftest import check

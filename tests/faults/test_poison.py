@@ -16,9 +16,10 @@ from feedback_loop.complaints.service import analyse
 from feedback_loop.complaints.service.analyse import LEASE, analyse_pending
 from feedback_loop.db import Sessions
 from feedback_loop.jobs.claims import claim
-from feedback_loop.responses import service
+from feedback_loop.responses import redacting
 from feedback_loop.responses.models import Answer, Invitation
-from feedback_loop.responses.service import record_answer, redact_pending
+from feedback_loop.responses.redacting import redact_pending
+from feedback_loop.responses.service import record_answer
 from feedback_loop.responses.waiting import MOST_TRIES
 from feedback_loop.settings import Settings
 from tests.factories import Make
@@ -57,7 +58,7 @@ def test_an_answer_that_cannot_be_redacted_is_set_aside_and_those_behind_it_go_o
     sessions: Sessions, settings: Settings, make: Make, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     say(make, "The zip broke", "poison", "The bag is wet")
-    monkeypatch.setattr(service, "redact", fails_at("poison", service.redact, ValueError))
+    monkeypatch.setattr(redacting, "redact", fails_at("poison", redacting.redact, ValueError))
     for turn in range(MOST_TRIES + 1):
         redact_pending(sessions, settings, now + turn * LATER)
     first, second, third = answers(make.session)

@@ -31,7 +31,7 @@ from feedback_loop.responses.models import (
 )
 from feedback_loop.responses.pressure import set_guard
 from feedback_loop.responses.receiving import confirm
-from feedback_loop.responses.service import redact_pending
+from feedback_loop.responses.redacting import redact_pending
 from feedback_loop.settings import Settings
 from tests.factories import Cast, Make, sign_in
 from tests.pages import links, words

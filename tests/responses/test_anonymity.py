@@ -22,7 +22,8 @@ from feedback_loop.responses import confirming
 from feedback_loop.responses.importing import import_answers
 from feedback_loop.responses.models import Answer, Customer, RawComment, UnconfirmedAnswer
 from feedback_loop.responses.receipts import PAGE_KEPT, forget_pages
-from feedback_loop.responses.service import Refused, invite, redact_pending
+from feedback_loop.responses.redacting import redact_pending
+from feedback_loop.responses.service import Refused, invite
 from feedback_loop.settings import Settings
 from feedback_loop.surveys.models import Survey
 from tests.factories import Cast, Make, sign_in

@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 from feedback_loop.clock import utc_now
 from feedback_loop.db import Sessions
 from feedback_loop.responses.models import Answer, Customer, Invitation, RawComment
-from feedback_loop.responses.service import destroy_expired, redact_pending
+from feedback_loop.responses.originals import destroy_expired
+from feedback_loop.responses.redacting import redact_pending
 from feedback_loop.settings import Settings
 from feedback_loop.surveys.models import ScaleName, Survey, SurveyState
 from tests.factories import Make

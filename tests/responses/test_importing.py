@@ -13,7 +13,7 @@ from feedback_loop.db import Sessions
 from feedback_loop.responses.csvfiles import ImportFailed
 from feedback_loop.responses.importing import BATCH, Imported, import_answers
 from feedback_loop.responses.models import Answer, Customer, RawComment
-from feedback_loop.responses.service import redact_pending
+from feedback_loop.responses.redacting import redact_pending
 from feedback_loop.settings import Settings
 from feedback_loop.surveys.models import ScaleName, Survey
 from tests.factories import Make

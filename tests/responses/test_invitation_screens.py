@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from feedback_loop.clock import utc_now
 from feedback_loop.db import Sessions
 from feedback_loop.responses.models import Answer, Customer
-from feedback_loop.responses.service import redact_pending
+from feedback_loop.responses.redacting import redact_pending
 from feedback_loop.settings import Settings
 from feedback_loop.surveys.models import ScaleName, SurveyState
 from tests.factories import Make

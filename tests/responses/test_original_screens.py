@@ -17,7 +17,9 @@ from feedback_loop.app import create_app
 from feedback_loop.clock import utc_now
 from feedback_loop.db import Sessions
 from feedback_loop.responses.models import Answer, RawComment, RawReading
-from feedback_loop.responses.service import read_raw, record_answer, redact_pending
+from feedback_loop.responses.originals import read_raw
+from feedback_loop.responses.redacting import redact_pending
+from feedback_loop.responses.service import record_answer
 from feedback_loop.settings import Settings
 from tests.factories import Cast, Make, sign_in
 from tests.pages import links, words

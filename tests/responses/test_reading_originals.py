@@ -13,17 +13,11 @@ from feedback_loop.accounts.queries import raw_right_changes
 from feedback_loop.accounts.service import set_reads_raw
 from feedback_loop.db import Sessions
 from feedback_loop.responses.models import Answer, RawComment, RawReading
+from feedback_loop.responses.originals import Destroyed, NoRight, destroy_expired, read_raw
 from feedback_loop.responses.queries import readings, with_original
 from feedback_loop.responses.raw import RawTextUnreadable
-from feedback_loop.responses.service import (
-    Destroyed,
-    NoRight,
-    Refused,
-    destroy_expired,
-    read_raw,
-    record_answer,
-    redact_pending,
-)
+from feedback_loop.responses.redacting import redact_pending
+from feedback_loop.responses.service import Refused, record_answer
 from feedback_loop.settings import Settings
 from tests.factories import Cast, Make
 

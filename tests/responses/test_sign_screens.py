@@ -18,7 +18,7 @@ from feedback_loop.db import Sessions
 from feedback_loop.pipeline import Context, tidy
 from feedback_loop.responses import confirming
 from feedback_loop.responses.models import Answer, AnswerVersion, Sign, UnconfirmedAnswer, UnconfirmedState
-from feedback_loop.responses.service import redact_pending
+from feedback_loop.responses.redacting import redact_pending
 from feedback_loop.settings import Settings
 from feedback_loop.surveys.models import ScaleName, Survey
 from feedback_loop.web import forms

@@ -21,7 +21,7 @@ from structlog.contextvars import clear_contextvars
 
 from feedback_loop import logs, pipeline
 from feedback_loop.db import Sessions
-from feedback_loop.responses import receiving, service
+from feedback_loop.responses import receiving, redacting
 from feedback_loop.settings import Settings
 from feedback_loop.worker import look
 from tests.factories import Cast, Make, sign_in
@@ -195,7 +195,7 @@ def test_a_journey_leaves_nothing_personal_in_the_log(
         raise ValueError(f"cannot read {words!r}")
 
     with monkeypatch.context() as broken:
-        broken.setattr(service, "redact", broken_redact)
+        broken.setattr(redacting, "redact", broken_redact)
         look(context, steps["understand"])
     for name in ("understand", "search", "send mail", "find events", "call out", "trackers"):
         look(context, steps[name])

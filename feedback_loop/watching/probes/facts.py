@@ -29,7 +29,7 @@ from feedback_loop.integrations.models import (
 from feedback_loop.jobs.models import Lease, StepRun, Tick
 from feedback_loop.notifications.models import Notification
 from feedback_loop.responses.models import Answer
-from feedback_loop.responses.service import expired
+from feedback_loop.responses.originals import expired
 from feedback_loop.responses.waiting import to_analyse, to_redact
 
 CAP = 10_000
