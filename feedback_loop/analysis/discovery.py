@@ -18,7 +18,8 @@ import numpy as np
 
 from feedback_loop.analysis.constraints import enforce
 from feedback_loop.analysis.embedding.embedder import unit
-from feedback_loop.analysis.graph import GraphClusterer, confidences, group_sums
+from feedback_loop.analysis.graph import GraphClusterer, confidences
+from feedback_loop.analysis.links import group_sums
 from feedback_loop.analysis.naming import Name, name_group
 from feedback_loop.analysis.sameness import normalised
 from feedback_loop.analysis.words import STOP_WORDS

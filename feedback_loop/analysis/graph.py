@@ -14,26 +14,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from feedback_loop.analysis.communities import communities, match, merged
 from feedback_loop.analysis.constraints import enforce, never_empty, without_small
 from feedback_loop.analysis.embedding.embedder import unit
+from feedback_loop.analysis.links import Links, group_sums, nearest_links, no_links
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
     from feedback_loop.analysis.constraints import Constraints
     from feedback_loop.analysis.embedding.thresholds import Thresholds
-
-_CHUNK_CELLS = 16_000_000  # similarities held at once: 64 MB of float32
-_EXACT_BELOW = 25_000  # rows up to which all are compared with all
-_CELL_ROWS = 200  # rows of a cell on average
-_PROBED = 24  # cells compared with each cell
-_SAMPLED = 50  # rows for each cell from which the cells are found
-_ROUNDS = 6  # of k-means; more moves hardly anything
-_ITERATIONS = 2  # full Leiden cycles; the second repairs what the first merged too early
-_MOST_MERGED = 5_000  # groups that are compared with each other, so that memory stays bounded
-_RANDOMNESS = 0.001  # Leiden's default: nearly greedy
 
 
 @dataclass(frozen=True)
@@ -80,112 +70,6 @@ def _between(one: float, other: float, share: float) -> float:
     return one + share * (other - one)
 
 
-@dataclass(frozen=True)
-class Links:
-    """Links between statements, each once: ``source`` < ``target``, (e,) int64, and their cosines, (e,) float32."""
-
-    source: NDArray[np.int64]
-    target: NDArray[np.int64]
-    cosine: NDArray[np.float32]
-
-    def without(self, rows: NDArray[np.bool_]) -> Links:
-        """The links that touch none of these rows, (n,) bool."""
-        keep = ~(rows[self.source] | rows[self.target])
-        return Links(self.source[keep], self.target[keep], self.cosine[keep])
-
-
-def _no_links() -> Links:
-    none = np.zeros(0, dtype=np.int64)
-    return Links(none, none, np.zeros(0, dtype=np.float32))
-
-
-def nearest_links(vectors: NDArray[np.float32], neighbours: int, edge: float) -> Links:
-    """Link each row to its nearest ones above a cosine.
-
-    Args:
-        vectors: (n, d) float32 of unit length.
-        neighbours: links that each row may start; it may receive more.
-        edge: cosine below which there is no link.
-
-    Returns:
-        The links. Memory is bounded by chunks of rows; nothing of size n x n is held. From ``_EXACT_BELOW`` rows on
-        each row is compared with those of the cells around it only, since all pairs would take minutes.
-    """
-    n = len(vectors)
-    keep = min(neighbours, n - 1)
-    if keep < 1:
-        return _no_links()
-    sources: list[NDArray[np.int64]] = []
-    targets: list[NDArray[np.int64]] = []
-    cosines: list[NDArray[np.float32]] = []
-    everyone = np.arange(n)
-    for members, around in _cells(vectors) if n >= _EXACT_BELOW else [(everyone, everyone)]:
-        others = vectors if around is everyone else vectors[around]
-        chunk = max(1, _CHUNK_CELLS // len(around))
-        for start in range(0, len(members), chunk):
-            mine = members[start : start + chunk]
-            near = vectors[mine] @ others.T
-            near[np.arange(len(mine)), np.searchsorted(around, mine)] = -2.0
-            rows, columns, values = _top(near, min(keep, len(around) - 1), edge)
-            sources.append(mine[rows])
-            targets.append(around[columns])
-            cosines.append(values)
-    one, two, weight = np.concatenate(sources), np.concatenate(targets), np.concatenate(cosines)
-    low, high = np.minimum(one, two), np.maximum(one, two)
-    _, first = np.unique(low * n + high, return_index=True)
-    return Links(low[first], high[first], weight[first])
-
-
-def _cells(vectors: NDArray[np.float32]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Divide rows into cells (an inverted file, Jegou et al. 2011): the rows of each, and all rows around them.
-
-    Cells are those of spherical k-means on a sample; around a cell lie the rows of the ``_PROBED`` nearest cells, its
-    own included. Deterministic: the same rows give the same cells.
-    """
-    n = len(vectors)
-    count = n // _CELL_ROWS
-    sample = vectors[np.random.default_rng(1).choice(n, min(n, count * _SAMPLED), replace=False)]
-    centres = sample[:count].copy()
-    for _ in range(_ROUNDS):
-        nearest = _nearest(sample, centres)
-        sums = group_sums(sample, nearest, None, count)
-        centres = np.where(np.bincount(nearest, minlength=count)[:, None] > 0, unit(sums), centres)
-    cell = _nearest(vectors, centres)
-    rows_of = np.split(np.argsort(cell, kind="stable"), np.cumsum(np.bincount(cell, minlength=count))[:-1])
-    close = np.argsort(-(centres @ centres.T), axis=1, kind="stable")[:, :_PROBED]
-    for number, members in enumerate(rows_of):
-        if len(members):
-            around = np.sort(np.concatenate([members, *(rows_of[other] for other in close[number] if other != number)]))
-            yield members, around
-
-
-def _nearest(vectors: NDArray[np.float32], centres: NDArray[np.float32]) -> NDArray[np.int64]:
-    """The nearest centre of each row, (n,)."""
-    chunk = max(1, _CHUNK_CELLS // len(centres))
-    near = [(vectors[start : start + chunk] @ centres.T).argmax(axis=1) for start in range(0, len(vectors), chunk)]
-    return np.concatenate(near).astype(np.int64)
-
-
-def _top(
-    near: NDArray[np.float32], keep: int, edge: float
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
-    """The ``keep`` highest values above ``edge`` of each row, as rows, columns and values."""
-    width = near.shape[1]
-    above = np.flatnonzero(near > edge)
-    if len(above) > near.size // 8:  # dense: sorting all would cost more than a partition of each row
-        top = np.argpartition(near, width - keep, axis=1)[:, width - keep :]
-        values = np.take_along_axis(near, top, axis=1)
-        mask = values > edge
-        return np.nonzero(mask)[0].astype(np.int64), top[mask].astype(np.int64), values[mask]
-    values = near.ravel()[above]
-    rows, columns = np.divmod(above, width)
-    order = np.lexsort((-values, rows))
-    rows, columns, values = rows[order], columns[order], values[order]
-    place = np.arange(len(rows)) - np.searchsorted(rows, rows)
-    kept = place < keep
-    return rows[kept], columns[kept], values[kept]
-
-
 class GraphClusterer:
     """A cluster model for BERTopic whose groups continue known ones.
 
@@ -212,7 +96,7 @@ class GraphClusterer:
         self.weights = weights
         self.seed = seed
         self.constraints = constraints
-        self.links_ = _no_links()
+        self.links_ = no_links()
         self.labels_: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
         self.identity_: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
         self.confidence_: NDArray[np.float32] = np.zeros(0, dtype=np.float32)
@@ -372,167 +256,6 @@ def linked_share(n: int, links: Links, thresholds: Thresholds) -> float:
         return 1.0
     linked = len(np.unique(np.concatenate([links.source, links.target])))
     return _between(linked / n, 1.0, _passage(n, thresholds.small_below, thresholds.large_from))
-
-
-def communities(n: int, links: Links, current: NDArray[np.int64], resolution: float, seed: int) -> NDArray[np.int64]:
-    """Leiden over the links, started from ``current`` (n,), 0 for none. Returns (n,) group numbers from 0 on.
-
-    Rows without a link keep the company of their complaint, or stay alone.
-    """
-    start = _start(current, links)
-    groups = _start(current, None)
-    if len(links.source):
-        from graspologic_native import leiden  # type: ignore[import-untyped,unused-ignore]
-
-        linked = np.unique(np.concatenate([links.source, links.target]))
-        names = [str(row) for row in range(n)]  # shared: a million links would make two million strings
-        edges = [
-            (names[a], names[b], c)
-            for a, b, c in zip(
-                links.source.tolist(), links.target.tolist(), links.cosine.astype(np.float64).tolist(), strict=True
-            )
-        ]
-        compact = np.unique(start[linked], return_inverse=True)[1]
-        _, found = leiden(
-            edges,
-            starting_communities=dict(zip([names[row] for row in linked.tolist()], compact.tolist(), strict=True)),
-            resolution=resolution,
-            randomness=_RANDOMNESS,
-            iterations=_ITERATIONS,
-            use_modularity=True,
-            seed=seed,
-            trials=1,
-        )
-        offset = int(start.max()) + 1
-        for row in linked.tolist():
-            groups[row] = offset + found[names[row]]
-    return np.unique(groups, return_inverse=True)[1].astype(np.int64)
-
-
-def match(groups: NDArray[np.int64], current: NDArray[np.int64], weights: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Give each group the complaint it overlaps most, one to one, the greatest overlap first.
-
-    Args:
-        groups: (n,) group numbers from 0 on.
-        current: (n,) known complaint ids, 0 for none.
-        weights: (n,) statements behind each row.
-
-    Returns:
-        (groups,) complaint id of each group; negative numbers (-1, -2, ... by size) for new ones.
-    """
-    count = int(groups.max()) + 1 if len(groups) else 0
-    ids = np.zeros(count, dtype=np.int64)
-    old = current > 0
-    if old.any():
-        known, column = np.unique(current[old], return_inverse=True)
-        pairs, inverse = np.unique(groups[old] * len(known) + column, return_inverse=True)
-        overlap = np.bincount(inverse, weights=weights[old])
-        taken: set[int] = set()
-        for place in np.lexsort((pairs, -overlap)).tolist():
-            group, complaint = divmod(int(pairs[place]), len(known))
-            if ids[group] == 0 and complaint not in taken:
-                ids[group] = known[complaint]
-                taken.add(complaint)
-    sizes = np.bincount(groups, weights=weights, minlength=count)
-    new = np.flatnonzero(ids == 0)
-    first = np.zeros(count, dtype=np.int64)
-    rows, where = np.unique(groups, return_index=True)
-    first[rows] = where
-    order = new[np.lexsort((first[new], -sizes[new]))]
-    ids[order] = -1 - np.arange(len(order))
-    return ids
-
-
-def merged(placed: NDArray[np.int64], vectors: NDArray[np.float32], above: float) -> NDArray[np.int64]:
-    """Join groups whose statements are as near to each other as those of one group: the nearest pair first.
-
-    Args:
-        placed: (n,) complaint of each row, > 0 known and < 0 new.
-        vectors: (n, d) float32 of unit length.
-        above: mean cosine between all pairs of two groups from which they are joined (average linkage).
-
-    Returns:
-        (n,) complaint of each row. Two known complaints are never joined here: that is for people to decide.
-    """
-    names, inverse, sizes = np.unique(placed, return_inverse=True, return_counts=True)
-    several = np.flatnonzero((sizes > 1) & (names != 0))  # single rows are linked or they are not
-    if len(several) < 2 or len(several) > _MOST_MERGED:
-        return placed
-    place = np.full(len(names), -1)
-    place[several] = np.arange(len(several))
-    rows = np.flatnonzero(place[inverse] >= 0)
-    sums = np.zeros((len(several), vectors.shape[1]), dtype=np.float64)
-    members = place[inverse[rows]]
-    order = np.argsort(members, kind="stable")
-    bounds = np.searchsorted(members[order], np.arange(len(several)))
-    sums[:] = np.add.reduceat(vectors[rows[order]], bounds, axis=0)
-    count = sizes[several].astype(np.float64)
-    known = names[several] > 0
-    target = np.arange(len(several))
-    alive = np.ones(len(several), dtype=bool)
-    near = (sums @ sums.T) / np.outer(count, count)
-    near[np.outer(known, known)] = -1.0
-    np.fill_diagonal(near, -1.0)
-    best = near.argmax(axis=1)  # the nearest group of each, kept so that no round looks at all pairs
-    highest = near[np.arange(len(several)), best]
-    while True:
-        one = int(highest.argmax())
-        two = int(best[one])
-        if highest[one] < above:
-            break
-        if known[two] or (not known[one] and count[two] > count[one]):
-            one, two = two, one  # the known one stays, else the larger
-        target[target == two] = one
-        alive[two] = False
-        sums[one] += sums[two]
-        count[one] += count[two]
-        row = (sums @ sums[one]) / (count * count[one])
-        row[~alive] = -1.0
-        row[one] = -1.0
-        if known[one]:
-            row[known] = -1.0
-        near[two, :] = near[:, two] = -1.0
-        near[one, :] = near[:, one] = row
-        stale = np.flatnonzero((best == one) | (best == two) | (row > highest))
-        stale = np.append(stale, [one, two])
-        best[stale] = near[stale].argmax(axis=1)
-        highest[stale] = near[stale, best[stale]]
-    result = placed.copy()
-    result[rows] = names[several][target[members]]
-    return result
-
-
-def _start(current: NDArray[np.int64], links: Links | None) -> NDArray[np.int64]:
-    """Communities to start from: the complaints, and each other row alone.
-
-    With links, a row that is linked to nobody of its complaint starts alone, too: the Leiden library refuses
-    communities that hold unconnected rows, or breaks down over them.
-    """
-    company = current > 0
-    if links is not None:
-        inside = current[links.source] == current[links.target]
-        linked = np.zeros(len(current), dtype=np.bool_)
-        linked[links.source[inside]] = linked[links.target[inside]] = True
-        company &= linked
-    known, inverse = np.unique(np.where(company, current, 0), return_inverse=True)
-    start = np.asarray(inverse, dtype=np.int64).reshape(-1)
-    alone = np.flatnonzero(~company)
-    start[alone] = len(known) + np.arange(len(alone))
-    return start
-
-
-def group_sums(
-    vectors: NDArray[np.float32], groups: NDArray[np.int64], weights: NDArray[np.float32] | None, count: int
-) -> NDArray[np.float32]:
-    """Sum of the (weighted) rows of each group, (count, d), in one pass over rows sorted by group."""
-    sums = np.zeros((count, vectors.shape[1]), dtype=np.float32)
-    if not len(groups):
-        return sums
-    order = np.argsort(groups, kind="stable")
-    present, bounds = np.unique(groups[order], return_index=True)
-    rows = vectors[order] if weights is None else vectors[order] * weights[order, None]
-    sums[present] = np.add.reduceat(rows, bounds, axis=0)
-    return sums
 
 
 def _centres(vectors: NDArray[np.float32], groups: NDArray[np.int64], count: int) -> NDArray[np.float32]:

@@ -4,21 +4,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from feedback_loop.analysis import graph
 from feedback_loop.analysis.assignment import Exemplars, assign
+from feedback_loop.analysis.communities import communities, match, merged
 from feedback_loop.analysis.discovery import Discovery, discover
 from feedback_loop.analysis.embedding.embedder import Embedder, unit
 from feedback_loop.analysis.embedding.thresholds import Thresholds
 from feedback_loop.analysis.embedding.toy import ToyEmbedder
 from feedback_loop.analysis.evaluation import score
-from feedback_loop.analysis.graph import (
-    GraphClusterer,
-    communities,
-    match,
-    merged,
-    nearest_links,
-    settings_for,
-)
+from feedback_loop.analysis.graph import GraphClusterer, settings_for
+from feedback_loop.analysis.links import Links, nearest_links
 from tests.analysis.conftest import ONE_OFFS, PROBLEMS
 
 Problems = tuple[list[str], list[str]]
@@ -236,8 +230,8 @@ def test_many_statements_are_linked_by_cells(monkeypatch: pytest.MonkeyPatch) ->
     centres = random.normal(size=(40, 16))
     vectors = unit(centres[random.integers(0, 40, 6_000)] + 0.5 * random.normal(size=(6_000, 16)))
     exact = nearest_links(vectors, 5, 0.2)
-    monkeypatch.setattr(graph, "_EXACT_BELOW", 1_000)
-    monkeypatch.setattr(graph, "_CELL_ROWS", 60)
+    monkeypatch.setattr("feedback_loop.analysis.links._EXACT_BELOW", 1_000)
+    monkeypatch.setattr("feedback_loop.analysis.links._CELL_ROWS", 60)
     found = nearest_links(vectors, 5, 0.2)
     assert (found.source < found.target).all()
     right = set(zip(exact.source.tolist(), exact.target.tolist(), strict=True))
@@ -251,7 +245,7 @@ def test_many_statements_are_linked_by_cells(monkeypatch: pytest.MonkeyPatch) ->
 def test_complaints_of_unconnected_statements_do_no_harm() -> None:
     """The Leiden library broke down over starting communities that hold rows without a link between them."""
     pairs = np.array([[0, 4], [1, 5], [1, 6], [2, 3], [2, 4], [5, 6], [7, 8], [9, 10]])
-    links = graph.Links(pairs[:, 0], pairs[:, 1], np.full(len(pairs), 0.9, dtype=np.float32))
+    links = Links(pairs[:, 0], pairs[:, 1], np.full(len(pairs), 0.9, dtype=np.float32))
     current = np.array([1, 2, 3, 4, 5, 6, 7, 8, 5, 9, 10])  # 4 and 8 share one, but no link
     assert communities(11, links, current, 2.0, 1).shape == (11,)
 
@@ -282,7 +276,7 @@ def test_a_stranger_stays_in_the_pool_and_a_member_where_it_is() -> None:
 
 def test_a_statement_moves_only_where_most_of_its_links_lead() -> None:
     pairs = np.array([[0, 1], [0, 2], [0, 3], [0, 4], [5, 1], [5, 2], [5, 6], [5, 7], [5, 8]])
-    links = graph.Links(pairs[:, 0], pairs[:, 1], np.full(len(pairs), 0.5, dtype=np.float32))
+    links = Links(pairs[:, 0], pairs[:, 1], np.full(len(pairs), 0.5, dtype=np.float32))
     current = np.array([2, 1, 1, 1, 1, 2, 2, 2, 2])
     placed = np.array([1, 1, 1, 1, 1, 1, 2, 2, 2])
     held = GraphClusterer(Thresholds())._hold(np.ones((9, 2), dtype=np.float32), links, placed, current)
