@@ -1,18 +1,15 @@
 """What do statements have in common? BERTopic, with complaints that keep their identity.
 
 BERTopic (Grootendorst 2022) is the topic model; the clusters are communities of a nearest-neighbour graph
-(:mod:`feedback_loop.analysis.graph`), the words come from its c-TF-IDF, the names from :mod:`.naming`. It needs
-neither UMAP, HDBSCAN nor torch. Only worker code imports this module.
+(:mod:`.graph`), the words come from its c-TF-IDF (:mod:`.topics`), the names from :mod:`.naming`. It needs neither
+UMAP, HDBSCAN nor torch. Only worker code imports this module.
 """
 
 from __future__ import annotations
 
-import itertools
-import re
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,7 +19,7 @@ from feedback_loop.analysis.graph import GraphClusterer, confidences
 from feedback_loop.analysis.links import group_sums
 from feedback_loop.analysis.naming import Name, name_group
 from feedback_loop.analysis.sameness import normalised
-from feedback_loop.analysis.words import STOP_WORDS
+from feedback_loop.analysis.topics import Clock, keywords_of_groups
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,11 +30,8 @@ if TYPE_CHECKING:
 MOST_EXEMPLARS = 24  # per complaint: with more, assignment repeats the grouping hardly better and grows slower
 _MOST_COMPARED = 400  # rows of one group among which exemplars are chosen
 _CENTRAL_TEXTS = 15  # read for the name
-_KEYWORDS = 10
 _NEIGHBOURS = 3  # groups shown beside each
 _GROUPS_AT_ONCE = 1_000  # compared with all the others
-
-_PLACEHOLDER = re.compile(r"\[[a-z]+\]")
 
 
 @dataclass(frozen=True)
@@ -106,7 +100,7 @@ def discover(
     if constraints is not None and constraints.fixed.shape != (n,):
         raise ValueError(f"{n} texts, but constraints for {constraints.fixed.shape}")
     report = progress or _silent
-    clock = _Clock()
+    clock = Clock()
     report("graph", 0.0)
     fixed = np.zeros(n, dtype=np.bool_) if constraints is None else constraints.fixed
     node, first = _collapse(texts, current, fixed)
@@ -116,7 +110,7 @@ def discover(
     node_current = _majority(node, current, len(first))
     clusterer = GraphClusterer(thresholds, counts, seed, constraints.of(fixed[first]) if constraints else None)
     clock.step("collapse")
-    keywords_of_label = _run_bertopic(node_texts, node_vectors, node_current, clusterer, clock, report)
+    keywords_of_label = keywords_of_groups(node_texts, node_vectors, node_current, clusterer, clock, report)
     complaint_of_label = _numbers(clusterer, counts)
     node_complaint = np.append(complaint_of_label, 0)[clusterer.labels_]
     keywords = {int(complaint_of_label[label]): words for label, words in keywords_of_label.items()}
@@ -326,83 +320,6 @@ def _history(current: NDArray[np.int64], complaint: NDArray[np.int64]) -> tuple[
     return {name: absorbed.get(name, 0) for name in totals if name not in alive}, stability
 
 
-def _run_bertopic(
-    texts: list[str],
-    vectors: NDArray[np.float32],
-    current: NDArray[np.int64],
-    clusterer: GraphClusterer,
-    clock: _Clock,
-    report: Callable[[str, float], None],
-) -> dict[int, tuple[str, ...]]:
-    """Fit BERTopic; returns the keywords of each of the clusterer's labels."""
-    if len(texts) < clusterer.thresholds.smallest_group or not _two_terms(texts):
-        clusterer.fit(vectors, current)  # too few texts or words for a topic model; known complaints stay
-        clock.step("graph")
-        return {}
-    from bertopic import BERTopic  # type: ignore[import-untyped,unused-ignore]
-    from bertopic.backend import BaseEmbedder  # type: ignore[import-untyped,unused-ignore]
-    from bertopic.dimensionality import BaseDimensionalityReduction  # type: ignore[import-untyped,unused-ignore]
-    from bertopic.vectorizers import ClassTfidfTransformer  # type: ignore[import-untyped,unused-ignore]
-    from sklearn.feature_extraction.text import CountVectorizer  # type: ignore[import-untyped,unused-ignore]
-
-    class Given(BaseEmbedder):  # type: ignore[misc,unused-ignore]
-        """The vectors are computed already; with an embedder set, BERTopic leaves non-English letters alone."""
-
-        def embed(self, documents: list[str], verbose: bool = False) -> NDArray[np.float32]:
-            raise RuntimeError("the vectors are given")
-
-    class Model(BERTopic):  # type: ignore[misc,unused-ignore]
-        def _save_representative_docs(self, documents: Any) -> None:
-            """Left out: it takes a third of the time, and the exemplars are chosen by vectors, not by words."""
-
-    model = Model(
-        embedding_model=Given(),
-        umap_model=BaseDimensionalityReduction(),
-        hdbscan_model=clusterer,
-        vectorizer_model=CountVectorizer(
-            analyzer=_terms,
-            max_features=50_000,
-        ),
-        ctfidf_model=ClassTfidfTransformer(reduce_frequent_words=True),
-        top_n_words=_KEYWORDS,
-        verbose=False,
-    )
-    clock.step("import")
-    topics, _ = model.fit_transform(texts, embeddings=vectors, y=np.where(current > 0, current, -1))
-    clock.step("words")
-    clock.move("words", "graph", clusterer.seconds_)
-    report("words", 0.6)
-    keywords: dict[int, tuple[str, ...]] = {}
-    for topic, label in dict(zip(topics, clusterer.labels_.tolist(), strict=True)).items():
-        if label >= 0:
-            words: Any = model.get_topic(topic) or []
-            keywords[label] = tuple(str(word) for word, _ in words if word)
-    return keywords
-
-
-_TERM = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
-
-
-def _terms(document: str) -> list[str]:
-    """Words and word pairs of a text, without stop words, numbers and placeholders."""
-    words = _TERM.findall(_PLACEHOLDER.sub(" ", document).casefold())
-    useful = [w if len(w) > 1 and w not in STOP_WORDS and not w.isdigit() else "" for w in words]
-    terms = [word for word in useful if word]
-    terms += [f"{one} {two}" for one, two in itertools.pairwise(useful) if one and two]
-    return terms or ["…"]
-
-
-def _two_terms(texts: list[str]) -> bool:
-    """Whether there are two different words; c-TF-IDF cannot compare fewer."""
-    first = ""
-    for text in texts:
-        for term in _terms(text):
-            if first and term != first:
-                return True
-            first = term
-    return False
-
-
 def _representatives(
     vectors: NDArray[np.float32], counts: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -428,26 +345,6 @@ def _representatives(
         chosen.append(pick)
         best = np.maximum(best, near[pick])
     return pool[np.asarray(chosen, dtype=np.int64)], order
-
-
-class _Clock:
-    """Seconds by step."""
-
-    def __init__(self) -> None:
-        self._began = self._last = time.perf_counter()
-        self._steps: dict[str, float] = {}
-
-    def step(self, name: str) -> None:
-        now = time.perf_counter()
-        self._steps[name] = self._steps.get(name, 0.0) + now - self._last
-        self._last = now
-
-    def move(self, source: str, target: str, seconds: float) -> None:
-        self._steps[source] -= seconds
-        self._steps[target] = self._steps.get(target, 0.0) + seconds
-
-    def finish(self) -> dict[str, float]:
-        return {**self._steps, "total": time.perf_counter() - self._began}
 
 
 def _silent(step: str, share: float) -> None:
