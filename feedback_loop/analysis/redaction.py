@@ -1,8 +1,9 @@
 """Personal data out of free text, before anything else sees it.
 
 Found are mail addresses, links that carry more than a page, IP addresses, IBANs (ISO 13616), payment cards (Luhn,
-ISO/IEC 7812), phone numbers (libphonenumber), numbers of people and firms in registers (:mod:`.identifiers`), postal
-addresses (:mod:`.addresses`), names that customers give themselves (:mod:`.signatures`) and every other long number.
+ISO/IEC 7812) and phone numbers (libphonenumber; these three in :mod:`.numbers`), numbers of people and firms in
+registers (:mod:`.identifiers`), postal addresses (:mod:`.addresses`), names that customers give themselves
+(:mod:`.signatures`) and every other long number.
 Each becomes a placeholder that people can read. Money, dates, years, versions and small numbers stay, since complaints
 need them. This lessens what is known of a person and never removes all: a name in the middle of a sentence, a house
 name or a job only one person has are not found. ``bench/redaction.py`` measures how much is.
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 
 from feedback_loop.analysis.addresses import find_addresses
 from feedback_loop.analysis.identifiers import find_ids
+from feedback_loop.analysis.numbers import card_in, find_ibans, phone_in
 from feedback_loop.analysis.signatures import find_names
 
 EMAIL = "email"
@@ -137,7 +139,6 @@ _AT = re.compile(r"@|(?<=\w) ?[\[(] ?(?:at|AT) ?[\])] ?")
 _DOMAIN = re.compile(r"[^\W_](?:[\w-]{0,62})(?:\.[\w-]{1,63}){1,8}")
 _IPV4 = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?!\w|\.\d)")
 _IPV6 = re.compile(r"(?<![\w:.])[0-9a-f:]{6,45}(?![\w:])", re.IGNORECASE)
-_IBAN = re.compile(r"(?<![^\W_])[A-Z]{2}\d{2}(?:[ \-]?[A-Z0-9]){11,32}", re.IGNORECASE)
 _DATE = re.compile(
     r"(?<![\w])(?:"
     r"(?:19|20)\d\d([-/.])(?:0?[1-9]|1[0-2])\1(?:0?[1-9]|[12]\d|3[01])"
@@ -173,19 +174,6 @@ _FEWEST_DIGITS_OF_AN_ID = 4
 _SHORTEST_NUMBER = 6  # digits in a row
 _SHORTEST_GROUPED = 9  # digits, when written in groups
 _TAKEN = "\x00"
-
-# Lengths by country from the SWIFT IBAN registry; python-stdnum checks structure and checksum afterwards.
-_IBAN_LENGTHS = {
-    country: int(length)
-    for length, countries in {
-        "15": "NO", "16": "BE", "18": "DK FI FO GL NL SD FK", "19": "MK SI", "20": "AT BA EE KZ LT LU XK MN",
-        "21": "CH CR HR LI LV", "22": "BG BH DE GB GE IE ME RS VA", "23": "AE IL TL IQ GI OM SO",
-        "24": "AD CZ ES MD PK RO SA SE SK TN VG DZ", "25": "LY PT ST",
-        "26": "IS TR", "27": "BI DJ FR GR IT MC MR SM", "28": "AL AZ CY DO GT HU LB PL SV BY NI",
-        "29": "BR EG PS QA UA", "30": "JO KW MU YE", "31": "MT SC", "32": "LC", "33": "RU",
-    }.items()
-    for country in countries.split()
-}  # fmt: skip
 
 
 class _Search:
@@ -256,19 +244,7 @@ class _Search:
             self._take(IP, *match.span())
 
     def ibans(self) -> None:
-        text = self._rest()
-        for match in _IBAN.finditer(text):
-            length = _IBAN_LENGTHS.get(match.group()[:2].upper())
-            if length is None:
-                continue
-            characters = [i for i in range(match.start(), match.end()) if text[i].isalnum()]
-            if len(characters) < length:
-                continue
-            end = characters[length - 1] + 1
-            if end < len(text) and text[end].isalnum():
-                continue
-            if _is_iban("".join(text[i] for i in characters[:length])):
-                self._take(IBAN, match.start(), end)
+        self._take_all(IBAN, find_ibans(self._rest()))
 
     def keep_versions(self) -> None:
         for match in _VERSION.finditer(self._rest()):
@@ -293,14 +269,14 @@ class _Search:
             if digits < 7 or len(span) > _LONGEST_LABELLED:
                 continue
             if digits >= 12:
-                card = _card_in(span)
+                card = card_in(span)
                 if card is not None:
                     self._take(CARD, match.start() + card[0], match.start() + card[1])
                     continue
             if _only_years(span) or candidates >= _MOST_PHONES:
                 continue
             candidates += 1
-            phone = _phone_in(span, self.region)
+            phone = phone_in(span, self.region)
             if phone is not None:
                 self._take(PHONE, match.start() + phone[0], match.start() + phone[1])
 
@@ -375,55 +351,6 @@ def _is_private_link(link: str) -> bool:
     if any(len(part) >= 20 and "-" not in part for part in path.split("/")):
         return True
     return bool(re.fullmatch(r"[\d.:]+", host))
-
-
-def _is_iban(number: str) -> bool:
-    number = number.upper()
-    if int("".join(str(int(c, 36)) for c in number[4:] + number[:4])) % 97 != 1:
-        return False
-    from stdnum import iban
-
-    return bool(iban.is_valid(number, check_country=False))
-
-
-def _card_in(span: str) -> tuple[int, int] | None:
-    """Where in a span of digit groups a payment card number stands: 13 to 19 digits, Luhn, whole groups."""
-    groups = list(re.finditer(r"\d+", span))
-    for first, start in enumerate(groups):
-        if start.group()[0] not in "23456":
-            continue
-        digits = ""
-        for group in groups[first:]:
-            if len(group.group()) < 3:
-                break
-            digits += group.group()
-            if len(digits) > 19:
-                break
-            if len(digits) >= 13 and _luhn(digits):
-                return start.start(), group.end()
-    return None
-
-
-def _luhn(digits: str) -> bool:
-    total = 0
-    for place, character in enumerate(reversed(digits)):
-        value = int(character)
-        if place % 2:
-            value = value * 2 - 9 if value > 4 else value * 2
-        total += value
-    return total % 10 == 0
-
-
-def _phone_in(span: str, region: str | None) -> tuple[int, int] | None:
-    from phonenumbers import PhoneNumberMatcher
-
-    for match in PhoneNumberMatcher(span, region):
-        return match.start, match.end
-    digits = sum(c.isdigit() for c in span)
-    if span.lstrip("(").startswith(("0", "+")) and 9 <= digits <= 15:
-        end = len(span)
-        return 0, end
-    return None
 
 
 def _only_years(text: str) -> bool:
