@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Integer, String, and_, case, cast, func, literal, or_, select, true
@@ -14,6 +14,7 @@ from feedback_loop.actions.closing.service import KIND
 from feedback_loop.actions.models import ActionEvent, Closure, NotificationRun, RunState
 from feedback_loop.complaints.models import Complaint, ComplaintState
 from feedback_loop.followups.models import Fixed, FollowUp, Verdict
+from feedback_loop.followups.standing import Standing, asked_from, deadline
 from feedback_loop.followups.verdict import Share, Tally, needs_second_look, noes_needed, share_of_yes
 from feedback_loop.notifications.models import Notification, NotificationState, Suppression
 from feedback_loop.responses.models import Customer
@@ -22,36 +23,6 @@ from feedback_loop.settings import Settings
 ASK = "follow_up"  # the mail that asks
 SECOND_LOOK = "second_look"
 UNDECIDED = (RunState.REVIEW, RunState.APPROVAL)
-
-
-@dataclass(frozen=True)
-class Standing:
-    """How far the people of a closing are.
-
-    Attributes:
-        told: Those who got the mail that tells them.
-        asked: Those of them who were asked whether it is fixed, by that mail or a later one.
-        owed: Those of them who are still to be asked; nobody once the complaint was dismissed.
-        failed: Those whom the mail that tells them did not reach; it may be sent again.
-        waiting: Mails that tell or ask and have not gone out yet.
-        told_at: When the last one was told.
-        asked_at: When the last one was asked.
-        is_under_way: Whether a run still decides who is told.
-    """
-
-    told: int
-    asked: int
-    owed: int
-    failed: int
-    waiting: int
-    told_at: datetime | None
-    asked_at: datetime | None
-    is_under_way: bool
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether everybody who is to be told, or asked by now, was."""
-        return not self.waiting and not self.is_under_way
 
 
 @dataclass(frozen=True)
@@ -122,7 +93,7 @@ def still_to_ask() -> list[ColumnElement[bool]]:
 
 def cannot_end(asked_since: datetime) -> ColumnElement[bool]:
     """Whether the time to answer a closing cannot be over yet: mails wait, people are still to be asked or were asked
-    only just now, or every mail failed. See `deadline` and `is_over`. Of a query that joins the complaint.
+    only just now, or every mail failed. See `standing.is_over`. Of a query that joins the complaint.
 
     Args:
         asked_since: Who was asked after this has time left.
@@ -255,33 +226,6 @@ def figures(session: Session, closure: Closure) -> Figures:
         row.Verdict,
         row.of_anybody,
     )
-
-
-def asked_from(closure: Closure, known: Standing, settings: Settings) -> datetime:
-    """When the question comes, or came, for the last of those who were told."""
-    told_at = known.told_at or closure.closed_at + timedelta(minutes=settings.hold_minutes)
-    if closure.ask_at is not None:
-        return max(closure.ask_at, told_at)
-    return max(closure.effective_at, told_at) + timedelta(days=settings.follow_up_after_days)
-
-
-def deadline(closure: Closure, known: Standing, settings: Settings) -> datetime | None:
-    """When the time to answer is over: days after the last one was asked, or will be.
-
-    None while some wait for their mail, and where every mail failed. While somebody is still to be asked it says what
-    is to be expected; see `is_over`.
-    """
-    if not known.is_settled or (known.failed and not known.told):
-        return None
-    expected = asked_from(closure, known, settings)
-    last = max(known.asked_at or expected, expected) if known.owed else known.asked_at or expected
-    return last + timedelta(days=settings.follow_up_days)
-
-
-def is_over(closure: Closure, known: Standing, now: datetime, settings: Settings) -> bool:
-    """Whether the time to answer is over: never before everybody who is to be asked was, however late that is."""
-    until = deadline(closure, known, settings)
-    return until is not None and not known.owed and now >= until
 
 
 def answers_of_told() -> Any:

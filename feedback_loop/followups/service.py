@@ -18,11 +18,11 @@ from feedback_loop.followups.queries import (
     cannot_end,
     figures,
     is_newest,
-    is_over,
     noes_of,
     verdict_of,
     waits_for_its_run,
 )
+from feedback_loop.followups.standing import is_over
 from feedback_loop.followups.telling import QUOTED, in_their_words, shortened, tell_urgently
 from feedback_loop.followups.verdict import decide
 from feedback_loop.notifications.models import Notification

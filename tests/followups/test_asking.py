@@ -17,8 +17,9 @@ from feedback_loop.db import Sessions
 from feedback_loop.followups import asking
 from feedback_loop.followups.asking import apologise_due, ask_due
 from feedback_loop.followups.models import Fixed
-from feedback_loop.followups.queries import deadline, figures
+from feedback_loop.followups.queries import figures
 from feedback_loop.followups.service import record
+from feedback_loop.followups.standing import deadline
 from feedback_loop.notifications.models import Notification
 from feedback_loop.notifications.service import compose, token_of
 from feedback_loop.notifications.suppressing import suppress

@@ -21,8 +21,9 @@ from feedback_loop.db import Sessions
 from feedback_loop.followups import asking, recurring
 from feedback_loop.followups.asking import apologise, apologise_due, ask_due, ask_some
 from feedback_loop.followups.models import Fixed, Verdict, VerdictKind
-from feedback_loop.followups.queries import deadline, figures
+from feedback_loop.followups.queries import figures
 from feedback_loop.followups.service import draw_due_verdict, due_for_verdict, record
+from feedback_loop.followups.standing import deadline
 from feedback_loop.notifications.models import Notification, NotificationState
 from feedback_loop.settings import Settings
 from tests.factories import Cast, Make
