@@ -28,7 +28,8 @@ from typing import Any
 from databases import POSTGRES
 from flask import Flask
 from flask.testing import FlaskClient
-from pages_store import LISTED, SECRET, build
+from pages_store.build import build
+from pages_store.sizes import LISTED, SECRET
 from sqlalchemy import Engine, event, text
 from sqlalchemy.exc import OperationalError
 
