@@ -30,7 +30,7 @@ class Score(IntegerField):  # type: ignore[misc]
 
 
 class RuleForm(StaffForm):
-    """What a rule asks for and what it gives. Whether that can be, the verb says (`rules.check`): it knows more than
+    """What a rule asks for and what it gives. Whether that can be, the verb says (`service.check`): it knows more than
     what can be chosen here."""
 
     keyword = StringField(
