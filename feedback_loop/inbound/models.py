@@ -71,6 +71,13 @@ class InboundPoll(Base):
     found_at: Mapped[datetime | None] = mapped_column(UtcDateTime, comment="when it was last open to us")
     taken: Mapped[int] = mapped_column(default=0, comment="mails taken at the last look")
     failure: Mapped[str] = mapped_column(String(300), default="", comment="of the last look, in words")
+    at_uid: Mapped[str] = mapped_column(
+        String(20), default="", server_default="", comment="the mail that is being taken, by its number in the folder"
+    )
+    worker: Mapped[str] = mapped_column(String(100), default="", server_default="", comment="who is taking it")
+    deaths: Mapped[int] = mapped_column(
+        SmallInteger, default=0, server_default="0", comment="workers in a row that ended while they took it"
+    )
 
 
 class Lift(Base):

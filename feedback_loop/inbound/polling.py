@@ -12,17 +12,22 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from sqlalchemy.orm import Session
+
 from feedback_loop.db import Sessions
 from feedback_loop.inbound.mime import LONGEST
 from feedback_loop.inbound.models import InboundPoll, Way
-from feedback_loop.inbound.service import forget_mails
+from feedback_loop.inbound.service import forget_mails, set_aside
 from feedback_loop.inbound.taking import take
+from feedback_loop.jobs.claims import WORKER
 from feedback_loop.settings import Settings
 
 log = logging.getLogger(__name__)
 
 TIMEOUT = 30  # seconds
 MOST = 500  # mails of one look; the rest waits a minute
+MOST_DEATHS = 3  # of workers, at one mail
+DIED = "The worker ended, or was ended, each time it took this mail. Mark it as unread in the mailbox to try again."
 KEYWORD = "FeedbackLoop"  # marks what was taken, beside \Seen, on servers that keep words of one's own
 # What the library raises on servers that break off, or say what is no IMAP.
 ODD = (imaplib.IMAP4.error, OSError, ValueError, IndexError, TypeError, MemoryError, OverflowError)
@@ -191,20 +196,46 @@ def taken(
         for uid in mailbox.waiting()[:MOST]:
             if stop():
                 return
-            raw = mailbox.mail(uid)
-            if raw:
+            if begin(sessions, uid, clock()) >= MOST_DEATHS:
+                log.error("A mail in the mailbox is set aside: the worker ended each time it took it.")
+                with sessions.begin() as session:
+                    set_aside(session, f"mailbox:{uid}", Way.MAILBOX, DIED, clock())
+            elif raw := mailbox.mail(uid):
                 take(sessions, settings, raw, Way.MAILBOX, clock())
                 yield
             mailbox.done(uid)
 
 
+def begin(sessions: Sessions, uid: str, now: datetime) -> int:
+    """Write down which mail is being taken, for whoever comes next where this worker ends meanwhile.
+
+    Returns:
+        How many workers have ended while they took it.
+    """
+    with sessions.begin() as session:
+        poll = of_mailbox(session, now)
+        if poll.at_uid != uid:
+            poll.at_uid, poll.deaths = uid, 0
+        elif poll.worker != WORKER:
+            poll.deaths += 1
+        poll.worker = WORKER
+        return poll.deaths
+
+
+def of_mailbox(session: Session, now: datetime) -> InboundPoll:
+    """The row that says how the mailbox is."""
+    poll = session.get(InboundPoll, 1)
+    if poll is None:
+        poll = InboundPoll(id=1, polled_at=now, at_uid="", worker="", deaths=0)
+        session.add(poll)
+    return poll
+
+
 def record(sessions: Sessions, count: int, failure: str, now: datetime) -> None:
     """Write down how the mailbox was found."""
     with sessions.begin() as session:
-        poll = session.get(InboundPoll, 1)
-        if poll is None:
-            poll = InboundPoll(id=1)
-            session.add(poll)
+        poll = of_mailbox(session, now)
         poll.polled_at, poll.taken, poll.failure = now, count, failure
+        poll.at_uid, poll.worker, poll.deaths = "", "", 0
         if not failure:
             poll.found_at = now

@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -44,6 +44,7 @@ def claim(
     limit: int,
     now: datetime,
     lease: timedelta,
+    values: Mapping[str, Any] | None = None,
 ) -> list[Claim]:
     """Claim rows of a table with the `Leased` columns. Commit before the slow work begins.
 
@@ -59,6 +60,7 @@ def claim(
         limit: At most so many rows.
         now: The present moment.
         lease: How long they are ours.
+        values: Written to the rows beside it.
 
     Returns:
         The claimed rows, in the order asked for.
@@ -80,7 +82,7 @@ def claim(
     rows = session.execute(
         update(model)
         .where(model.id.in_(ids))
-        .values(claimed_until=now + lease, attempts=model.attempts + 1, fence=model.fence + 1)
+        .values(claimed_until=now + lease, attempts=model.attempts + 1, fence=model.fence + 1, **(values or {}))
         .returning(model.id, model.fence)
         .execution_options(synchronize_session=False)
     ).all()

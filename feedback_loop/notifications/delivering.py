@@ -16,12 +16,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from feedback_loop import mail, tokens
 from feedback_loop.db import Sessions, one_statement, reading
-from feedback_loop.jobs.claims import Claim, claim, still_ours
+from feedback_loop.jobs.claims import Claim, still_ours
 from feedback_loop.logs import named
 from feedback_loop.notifications import breaker
 from feedback_loop.notifications.batch import BREAKS, Batch, Fate
 from feedback_loop.notifications.breaker import Gate
 from feedback_loop.notifications.budget import BUDGETED, Budget, Rank, refusal
+from feedback_loop.notifications.claiming import DIED, MOST_DEATHS, claim_mails
 from feedback_loop.notifications.composing import compose, is_to_staff, token_of
 from feedback_loop.notifications.hours import Hours, next_open
 from feedback_loop.notifications.later import after_failure, bring_back
@@ -61,6 +62,7 @@ OUT = (
         sent_at=bindparam("now"),
         reason=case((HAS_COME_BACK, Notification.reason), else_=""),
         claimed_until=None,
+        deaths=0,
     )
 )
 # Errors in writing a mail that say nothing of it; a template that is not found, and may be where a newer release runs.
@@ -142,7 +144,7 @@ class Drain:
         lease = lease_of(self.settings)
         # A mail that begins must end within its lease, whatever the server does.
         guard = lease - timedelta(seconds=2 * self.settings.smtp_timeout)
-        looked_ahead = False
+        looked_ahead, turn = False, False
         with ThreadPoolExecutor(self.at_once, thread_name_prefix="mails") as pool:
             while not self.delivery.channel_down and not self.stop():
                 begun = time.monotonic()
@@ -152,10 +154,9 @@ class Drain:
                         looked_ahead = True
                         bring_back(session, now)
                     gate = breaker.gate(session, now, lease)
-                    due = [Notification.state == NotificationState.PENDING, Notification.next_at <= now]
-                    order = [Notification.rank, Notification.next_at, Notification.id]
                     size = {Gate.OPEN: BATCH * self.at_once, Gate.ONE: 1, Gate.SHUT: 0}[gate]
-                    claims = claim(session, Notification, due, order, size, now, lease) if size else []
+                    claims = claim_mails(session, size, now, lease, suspected_first=turn) if size else []
+                    turn = not turn and gate == Gate.OPEN  # neither keep the others waiting
                     if gate == Gate.ONE and not claims:
                         breaker.try_now(session, now)  # nothing to try with: whoever comes next may
                 if not claims:
@@ -284,6 +285,10 @@ def ready(sessions: Sessions, settings: Settings, each: Claim, now: datetime) ->
     if found is None:
         return Fate.WAITS
     row, scope = cast(Notification, found), found.scope  # read plainly: as an object it would cost more than to send
+    if row.deaths >= MOST_DEATHS:
+        log.error("Notification %d is set aside: the worker ended each time it worked at it.", each.id)
+        mark(sessions, each, {"state": NotificationState.FAILED, "reason": DIED})
+        return Fate.SET_ASIDE
     if tokens.hashed(token_of(row, settings)) != row.token_hash:
         raise mail.ChannelDown(WRONG_KEY)  # its links would lead nowhere
     # What a customer asked for says nothing of the colleague who has the same address.
@@ -293,7 +298,7 @@ def ready(sessions: Sessions, settings: Settings, each: Claim, now: datetime) ->
     if row.data.get("hours"):
         opens = next_open(now, Hours.read(row.data["hours"]))
         if opens > now:  # it waited for the mail server into the quiet hours
-            mark(sessions, each, {"next_at": opens, "reason": "", "attempts": Notification.attempts - 1})
+            mark(sessions, each, {"next_at": opens, "reason": "", "attempts": Notification.attempts - 1, "deaths": 0})
             return Fate.WAITS
     return row if let_through(sessions, settings, each, row, now) else Fate.SKIPPED
 
@@ -346,7 +351,7 @@ def put_off(sessions: Sessions, each: Claim, reason: str, now: datetime, *, in_d
     """
     with sessions.begin() as session:
         row = session.get_one(Notification, each.id)
-        values = after_failure(row, reason, now)
+        values = {**after_failure(row, reason, now), "deaths": 0}
         if in_doubt:
             values["doubtful"] = Notification.doubtful + 1
         still_ours(session, Notification, each, values)

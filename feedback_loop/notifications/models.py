@@ -70,6 +70,12 @@ class Notification(Leased, Base):
             sqlite_where=text("state = 'pending' AND attempts > 0"),
             postgresql_where=text("state = 'pending' AND attempts > 0"),
         ),
+        Index(
+            "ix_notifications_suspected",
+            "deaths",
+            sqlite_where=text("state = 'pending' AND deaths > 0"),
+            postgresql_where=text("state = 'pending' AND deaths > 0"),
+        ),
         Index("ix_notifications_sent_at", "sent_at"),
         Index("ix_notifications_event", "event", "state"),
         Index("ix_notifications_address", "address", "sent_at"),
@@ -119,6 +125,12 @@ class Notification(Leased, Base):
         default=0,
         server_default="0",
         comment="attempts of which nobody knows whether the server took the mail; each may be a duplicate",
+    )
+    deaths: Mapped[int] = mapped_column(
+        SmallInteger,
+        default=0,
+        server_default="0",
+        comment="claims in a row whose lease ran out: the worker ended meanwhile",
     )
 
 

@@ -202,8 +202,8 @@ def send_again(session: Session, ids: Sequence[int], now: datetime) -> int:
     """Mails under the Message-ID that they had; their time for trying begins anew. Not what its author has erased."""
     kept = FAILED_MAIL & Notification.data["is_erased"].as_string().is_(None)
     return changed(
-        session, Notification, ids, kept, **ANEW, state=NotificationState.PENDING, attempts=0, created_at=now,
-        next_at=now, fence=Notification.fence + 1,
+        session, Notification, ids, kept, **ANEW, state=NotificationState.PENDING, attempts=0, deaths=0,
+        created_at=now, next_at=now, fence=Notification.fence + 1,
     )  # fmt: skip
 
 

@@ -10,28 +10,38 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
+from feedback_loop import mail
 from feedback_loop.analysis.embedding.embedder import EmbedderUnavailable
 from feedback_loop.analysis.embedding.loading import load_embedder
 from feedback_loop.complaints.service import analyse
 from feedback_loop.complaints.service.analyse import LEASE, analyse_pending
 from feedback_loop.db import Sessions
 from feedback_loop.jobs.claims import claim
+from feedback_loop.notifications.claiming import DIED, MOST_DEATHS, claim_mails
+from feedback_loop.notifications.delivering import lease_of
+from feedback_loop.notifications.models import Notification, NotificationState
+from feedback_loop.notifications.service import drain_outbox
 from feedback_loop.responses import redacting
 from feedback_loop.responses.models import Answer, Invitation
 from feedback_loop.responses.redacting import redact_pending
 from feedback_loop.responses.service import record_answer
 from feedback_loop.responses.waiting import MOST_TRIES
 from feedback_loop.settings import Settings
+from feedback_loop.watching import stuck
 from tests.factories import Make
 
 LATER = LEASE + timedelta(seconds=1)
 
 
-def answers(session: Any) -> list[Answer]:
+def rows(session: Any, model: Any) -> list[Any]:
     session.expire_all()
-    found = list(session.scalars(select(Answer).order_by(Answer.id)))
+    found = list(session.scalars(select(model).order_by(model.id)))
     session.commit()  # on SQLite nobody else writes until then
     return found
+
+
+def answers(session: Any) -> list[Answer]:
+    return rows(session, Answer)
 
 
 def say(make: Make, *comments: str, invitation: Invitation | None = None) -> None:
@@ -194,3 +204,83 @@ def test_a_worker_that_is_to_end_lets_go_of_the_answers_it_is_at(sessions: Sessi
         (None, None, 0, "")
     }
     assert analyse_pending(sessions, load_embedder("toy"), lambda: now) == 9
+
+
+class Killed(BaseException):
+    """What no worker catches."""
+
+
+class Taking(mail.MailboxTransport):
+    """Takes every mail."""
+
+    def send(self, message: mail.Message, moment: datetime) -> None:
+        pass
+
+
+def test_a_mail_at_which_the_process_dies_is_set_aside_and_those_beside_it_go_out(
+    make: Make, sessions: Sessions, settings: Settings, now: datetime
+) -> None:
+    for number in range(6):
+        make.notification(f"closure:{number}", make.customer(f"Person {number}", f"p{number}@example.com"))
+    make.session.commit()
+    sent: list[str] = []
+
+    class Dying(mail.MailboxTransport):
+        def send(self, message: mail.Message, moment: datetime) -> None:
+            if message.address == "p2@example.com":
+                raise Killed
+            sent.append(message.address)
+
+    moment, deaths = now, 0
+    for _turn in range(9):
+        try:
+            drain_outbox(sessions, settings, lambda at=moment: at, Dying(settings))  # type: ignore[misc]
+        except Killed:
+            deaths += 1
+        moment += lease_of(settings) + timedelta(seconds=1)
+    assert sorted(sent) == [f"p{number}@example.com" for number in (0, 1, 3, 4, 5)]
+    assert deaths == MOST_DEATHS
+    poison = rows(make.session, Notification)[2]
+    assert (poison.state, poison.reason) == (NotificationState.FAILED, DIED)
+
+
+def test_mails_that_were_claimed_by_workers_that_were_killed_go_out_one_by_one_and_none_is_blamed(
+    make: Make, sessions: Sessions, settings: Settings, now: datetime
+) -> None:
+    for number in range(25):
+        make.notification(f"closure:{number}", make.customer(f"Person {number}", f"p{number}@example.com"))
+    make.session.commit()
+    lease, moment = timedelta(seconds=30), now
+    for _kill in range(2):
+        with sessions.begin() as session:
+            assert len(claim_mails(session, 20, moment, lease, suspected_first=False)) == 20
+        moment += lease + timedelta(seconds=1)
+    with sessions.begin() as session:
+        assert len(claim_mails(session, 20, moment, lease, suspected_first=False)) == 5, "new ones do not wait"
+        assert len(claim_mails(session, 20, moment, lease, suspected_first=False)) == 1
+    assert drain_outbox(sessions, settings, lambda: moment + 2 * lease, Taking(settings)).sent == 25
+    assert {row.deaths for row in rows(make.session, Notification)} == {0}
+
+
+def test_a_mail_that_a_server_puts_off_is_above_suspicion(
+    make: Make, sessions: Sessions, settings: Settings, now: datetime
+) -> None:
+    row = make.notification(deaths=MOST_DEATHS - 1)
+    make.session.commit()
+
+    class Busy(mail.MailboxTransport):
+        def send(self, message: mail.Message, moment: datetime) -> None:
+            raise mail.TryLater("451 later")
+
+    drain_outbox(sessions, settings, lambda: now, Busy(settings))
+    make.session.refresh(row)
+    assert (row.state, row.deaths) == (NotificationState.PENDING, 0)
+
+
+def test_a_mail_that_was_set_aside_so_is_tried_again_when_asked(make: Make, sessions: Sessions, now: datetime) -> None:
+    row = make.notification(state=NotificationState.FAILED, reason=DIED, deaths=MOST_DEATHS)
+    make.session.commit()
+    with sessions.begin() as session:
+        assert stuck.KINDS["mails"].retry(session, [row.id], now) == 1
+    make.session.refresh(row)
+    assert (row.state, row.deaths) == (NotificationState.PENDING, 0)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -28,7 +29,7 @@ from feedback_loop.inbound import polling, taking
 from feedback_loop.inbound.hook import views
 from feedback_loop.inbound.mime import LONGEST
 from feedback_loop.inbound.models import InboundMail, InboundPoll
-from feedback_loop.inbound.polling import look_into_mailbox
+from feedback_loop.inbound.polling import DIED, MOST_DEATHS, look_into_mailbox
 from feedback_loop.inbound.reading import Kind
 from feedback_loop.inbound.service import secret
 from feedback_loop.notifications.models import Notification, NotificationState
@@ -122,6 +123,55 @@ def test_a_mail_that_cannot_be_handled_holds_up_none_behind_it(
     monkeypatch.setattr(taking, "handle", picky)
     assert look_into_mailbox(sessions, imap, lambda: now) == 2
     assert kinds(make.session) == [Kind.UNCLEAR, Kind.BOUNCE]
+
+
+def test_a_mail_at_which_the_process_dies_is_set_aside_and_those_behind_it_are_taken(
+    make: Make, sent: Notification, sessions: Sessions, imap: Settings, folder: Folder, back: Back, now: datetime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    to = back(sent)
+    make.session.commit()
+    folder.put(mails.reply(to, "poison"))
+    folder.put(mails.dsn(to))
+    take = polling.take
+
+    class Killed(BaseException):
+        """What no worker catches."""
+
+    def dying(sessions: Sessions, settings: Settings, raw: bytes, *rest: Any) -> Any:
+        if b"poison" in raw:
+            raise Killed
+        return take(sessions, settings, raw, *rest)
+
+    monkeypatch.setattr(polling, "take", dying)
+    for number in range(MOST_DEATHS):
+        monkeypatch.setattr(polling, "WORKER", f"host:{number}")
+        with pytest.raises(Killed):
+            look_into_mailbox(sessions, imap, lambda: now)
+    monkeypatch.setattr(polling, "WORKER", "host:9")
+    assert look_into_mailbox(sessions, imap, lambda: now) == 1
+    found = make.session.scalars(select(InboundMail).order_by(InboundMail.id)).all()
+    assert [(each.kind, each.reason == DIED) for each in found] == [(Kind.UNCLEAR, True), (Kind.BOUNCE, False)]
+    assert "\\Seen" in folder.flags[1]
+
+
+def test_a_worker_that_lives_is_not_taken_for_dead_at_a_mail(
+    make: Make, sent: Notification, sessions: Sessions, imap: Settings, folder: Folder, back: Back, now: datetime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    folder.put(mails.reply(back(sent)))
+    make.session.commit()
+
+    def away(*_: object) -> None:
+        raise OperationalError("select", {}, Exception("gone"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(polling, "take", away)
+        for _look in range(MOST_DEATHS + 1):
+            with pytest.raises(OperationalError):
+                look_into_mailbox(sessions, imap, lambda: now)
+    assert look_into_mailbox(sessions, imap, lambda: now) == 1
+    assert kinds(make.session) == [Kind.REPLY]
 
 
 @pytest.mark.parametrize(

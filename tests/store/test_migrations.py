@@ -19,7 +19,7 @@ from tests.store.conftest import at_home, postgres_url
 
 
 def fill(settings: Settings) -> None:
-    """A row in every table that migrations 0018 to 0022 touch."""
+    """A row in every table that migrations 0018 to 0024 touch."""
     with at_home(settings) as make:
         ada = make.user("Ada", Role.ADMIN)
         statement = make.statement(make.complaint(), survey=make.survey())
@@ -49,7 +49,7 @@ def test_there_and_back_with_rows(home: Settings) -> None:
     fill(home)
     engine = make_engine(home.database_url)
     try:
-        for revision in ("0021", "0020", "0019", "0018", "0017"):
+        for revision in ("0023", "0021", "0020", "0019", "0018", "0017"):
             command.downgrade(alembic_config(engine), revision)
         with engine.connect() as connection:
             states = connection.execute(text("SELECT state, reason FROM notifications ORDER BY id")).all()
