@@ -10,6 +10,8 @@ from enum import StrEnum
 
 from feedback_loop.jobs.claims import Claim
 
+MOST = 20  # mails for each connection
+SECONDS = 5  # that a batch is to last
 BREAKS = 3  # lines that break in a row, after which the server counts as not to be had
 
 
@@ -25,14 +27,37 @@ class Fate(StrEnum):
     WAITS = "waits"  # for its hour, or for whoever holds it now: nobody spoke with the server
 
 
-class Batch:
-    """Claimed mails that some threads share."""
+SPOKE = {Fate.SENT, Fate.LATER, Fate.FAILED}  # with the server, which answered
 
-    def __init__(self, claims: Sequence[Claim], domains: dict[int, str], per_domain: int) -> None:
+
+def fitting(done: int, seconds: float, lines: int) -> int:
+    """How many mails to claim for each line, after some: what is claimed by one worker is there for no other, so where
+    mails take long it is few.
+
+    Args:
+        done: Mails of the last batch that met their fate.
+        seconds: What they took.
+        lines: Over how many lines at once.
+    """
+    each = seconds * min(lines, done) / done if done else SECONDS
+    return max(1, min(MOST, int(SECONDS / max(each, SECONDS / MOST))))
+
+
+class Batch:
+    """Claimed mails that some threads share.
+
+    Args:
+        claims: The mails.
+        domains: Of each, where that matters.
+        per_domain: At most so many on their way at once.
+        breaks: Lines that broke in a row before.
+    """
+
+    def __init__(self, claims: Sequence[Claim], domains: dict[int, str], per_domain: int, breaks: int = 0) -> None:
         self.rest = list(claims)
         self.fates: list[Fate] = []
         self.down = ""
-        self.breaks = 0  # in a row
+        self.breaks = breaks
         self._is_abandoned = False
         self._domains = domains
         self._per_domain = per_domain
@@ -72,7 +97,10 @@ class Batch:
         """A mail has met its fate."""
         with self._changed:
             self.fates.append(fate)
-            self.breaks = self.breaks + 1 if fate == Fate.BROKEN else 0
+            if fate == Fate.BROKEN:
+                self.breaks += 1
+            elif fate in SPOKE:
+                self.breaks = 0
             self._leave(each)
 
     def give_back(self, each: Claim) -> None:

@@ -19,7 +19,7 @@ from feedback_loop.db import Sessions, one_statement, reading
 from feedback_loop.jobs.claims import Claim, still_ours
 from feedback_loop.logs import named
 from feedback_loop.notifications import breaker
-from feedback_loop.notifications.batch import BREAKS, Batch, Fate
+from feedback_loop.notifications.batch import BREAKS, SPOKE, Batch, Fate, fitting
 from feedback_loop.notifications.breaker import Gate
 from feedback_loop.notifications.budget import BUDGETED, Budget, Rank, refusal
 from feedback_loop.notifications.claiming import DIED, MOST_DEATHS, claim_mails
@@ -40,7 +40,6 @@ from feedback_loop.settings import Settings
 
 log = logging.getLogger(__name__)
 
-BATCH = 20  # mails for each connection
 SHORTEST_LEASE = 30  # seconds
 # Once for each mail, and so written once.
 LOOK = (
@@ -68,9 +67,6 @@ OUT = (
 # Errors in writing a mail that say nothing of it; a template that is not found, and may be where a newer release runs.
 NOT_ITS_FAULT = (OSError, MemoryError)
 WRONG_KEY = "SECRET_KEY is not the one this message was written under; restore it."
-
-
-SPOKE = {Fate.SENT, Fate.LATER, Fate.FAILED}  # with the server, which answered
 
 
 @dataclass
@@ -145,6 +141,7 @@ class Drain:
         # A mail that begins must end within its lease, whatever the server does.
         guard = lease - timedelta(seconds=2 * self.settings.smtp_timeout)
         looked_ahead, turn = False, False
+        share = 1  # mails for each line; how long one takes is not known yet
         with ThreadPoolExecutor(self.at_once, thread_name_prefix="mails") as pool:
             while not self.delivery.channel_down and not self.stop():
                 begun = time.monotonic()
@@ -154,20 +151,21 @@ class Drain:
                         looked_ahead = True
                         bring_back(session, now)
                     gate = breaker.gate(session, now, lease)
-                    size = {Gate.OPEN: BATCH * self.at_once, Gate.ONE: 1, Gate.SHUT: 0}[gate]
+                    size = {Gate.OPEN: share * self.at_once, Gate.ONE: 1, Gate.SHUT: 0}[gate]
                     claims = claim_mails(session, size, now, lease, suspected_first=turn) if size else []
                     turn = not turn and gate == Gate.OPEN  # neither keep the others waiting
                     if gate == Gate.ONE and not claims:
                         breaker.try_now(session, now)  # nothing to try with: whoever comes next may
                 if not claims:
                     return
-                batch = Batch(claims, self.domains(claims), self.settings.mails_per_domain)
+                batch = Batch(claims, self.domains(claims), self.settings.mails_per_domain, self.breaks)
                 until = begun + guard.total_seconds()
                 if self.at_once == 1 or len(claims) == 1:
                     self.serve(batch, until)
                 else:
                     for each in [pool.submit(self.serve, batch, until) for _ in range(self.at_once)]:
                         each.result()
+                share = fitting(len(batch.fates), time.monotonic() - begun, self.at_once)
                 self.settle(batch, tried=gate == Gate.ONE)
 
     def domains(self, claims: Sequence[Claim]) -> dict[int, str]:
@@ -207,9 +205,9 @@ class Drain:
         self.delivery.failed += fates[Fate.FAILED] + fates[Fate.SET_ASIDE]
         self.delivery.skipped += fates[Fate.SKIPPED]
         spoke = any(fates[each] for each in SPOKE)
-        self.breaks = 0 if spoke else self.breaks + fates[Fate.BROKEN]
+        self.breaks = batch.breaks
         down = batch.down
-        if not down and fates[Fate.BROKEN] and (tried or self.breaks >= BREAKS or batch.breaks >= BREAKS):
+        if not down and fates[Fate.BROKEN] and (tried or self.breaks >= BREAKS):
             down = "The connection breaks with each mail."
         self.delivery.channel_down = down
         with self.sessions.begin() as session:

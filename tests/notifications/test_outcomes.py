@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import select
@@ -16,7 +17,7 @@ from sqlalchemy import select
 from feedback_loop import logs, mail
 from feedback_loop.db import Sessions
 from feedback_loop.mail.smtp import refused_mail, refused_recipient
-from feedback_loop.notifications import breaker
+from feedback_loop.notifications import batch, breaker, delivering
 from feedback_loop.notifications.budget import Rank
 from feedback_loop.notifications.models import Cause, Channel, Notification, NotificationState, Scope, Suppression
 from feedback_loop.notifications.service import drain_outbox, suppress
@@ -208,27 +209,56 @@ def test_a_mail_that_its_own_words_make_a_server_refuse_does_not_keep_the_others
     assert drain_outbox(sessions, smtp, lambda: now + timedelta(minutes=1)).sent == 3
 
 
+class Slow(mail.MailboxTransport):
+    """Takes its time by a clock of its own, and notes how many mails are claimed while it has one."""
+
+    def __init__(self, settings: Settings, sessions: Sessions, patch: pytest.MonkeyPatch, seconds: list[float]) -> None:
+        super().__init__(settings)
+        self.sessions = sessions
+        self.seconds = seconds  # for each mail; the last for all further ones
+        self.at = 0.0
+        self.sent: list[str] = []
+        self.held: list[int] = []
+        for module in (batch, delivering):
+            patch.setattr(module, "time", SimpleNamespace(monotonic=lambda: self.at))
+
+    def send(self, message: mail.Message, moment: datetime) -> None:
+        with self.sessions() as session:
+            held = session.scalars(select(Notification.id).where(Notification.claimed_until.is_not(None)))
+            self.held.append(len(held.all()))
+        self.at += self.seconds[min(len(self.sent), len(self.seconds) - 1)]
+        self.sent.append(message.message_id)
+
+
 def test_a_mail_that_would_outlive_its_lease_is_left_for_the_next_batch(
-    make: Make, sessions: Sessions, smtp: Settings, sink: Sink, now: datetime, monkeypatch: pytest.MonkeyPatch
+    make: Make, sessions: Sessions, smtp: Settings, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from feedback_loop.notifications import delivering
+    owe_some(make, 7)
+    # 30 seconds of lease, of which a mail may need 10.
+    slow = Slow(smtp, sessions, monkeypatch, [0, 19, 2, 0])
+    assert drain_outbox(sessions, replace(smtp, smtp_timeout=5), lambda: now, slow).sent == 7
+    assert len(set(slow.sent)) == 7
+    assert slow.held[:3] == [1, 6, 5]
+    assert slow.held[3] == 1, "the rest was left, and claimed anew"
+    assert [row.attempts for row in rows(sessions)] == [1] * 7, "waiting in a batch is no attempt"
 
+
+def test_where_mails_take_long_a_worker_claims_few_and_leaves_others_some(
+    make: Make, sessions: Sessions, smtp: Settings, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
     owe_some(make, 6)
-    moments = iter([0.0, 1.0, 19.0, 21.0, 100.0, 101.0, 102.0, 103.0, 104.0, 105.0])
-    monkeypatch.setattr(delivering.time, "monotonic", lambda: next(moments, 200.0))
-    sent: list[str] = []
+    slow = Slow(smtp, sessions, monkeypatch, [10])
+    assert drain_outbox(sessions, smtp, lambda: now, slow).sent == 6
+    assert slow.held == [1] * 6
 
-    class Noting(mail.MailboxTransport):
-        def send(self, message: mail.Message, moment: datetime) -> None:
-            sent.append(message.message_id)
-            if len(sent) == 2:  # 30 seconds of lease, of which a mail may need 10
-                with sessions() as session:
-                    held = session.scalars(select(Notification.id).where(Notification.claimed_until.is_not(None)))
-                    assert len(held.all()) == 5
 
-    assert drain_outbox(sessions, replace(smtp, smtp_timeout=5), lambda: now, Noting(smtp)).sent == 6
-    assert len(set(sent)) == 6
-    assert [row.attempts for row in rows(sessions)] == [1] * 6, "waiting in a batch is no attempt"
+def test_where_mails_take_little_a_worker_soon_claims_many(
+    make: Make, sessions: Sessions, smtp: Settings, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owe_some(make, 50)
+    slow = Slow(smtp, sessions, monkeypatch, [3, 0.01])
+    assert drain_outbox(sessions, smtp, lambda: now, slow).sent == 50
+    assert slow.held[:4] == [1, 1, 20, 19], "after one that took long, one; and then as many as it may"
 
 
 def test_several_lines_share_a_batch_and_no_domain_gets_too_many_at_once(
