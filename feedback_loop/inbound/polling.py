@@ -6,6 +6,7 @@ import imaplib
 import logging
 import re
 import ssl
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime
@@ -15,16 +16,20 @@ from typing import Any, Protocol, Self
 from sqlalchemy.orm import Session
 
 from feedback_loop.db import Sessions
+from feedback_loop.inbound.imap import Hurried, HurriedTls
 from feedback_loop.inbound.mime import LONGEST
 from feedback_loop.inbound.models import InboundPoll, Way
 from feedback_loop.inbound.service import forget_mails, set_aside
 from feedback_loop.inbound.taking import take
 from feedback_loop.jobs.claims import WORKER
+from feedback_loop.mail.smtp import LEAST
 from feedback_loop.settings import Settings
 
 log = logging.getLogger(__name__)
 
-TIMEOUT = 30  # seconds
+TIMEOUT = 30  # seconds without a byte
+A_LOOK = 240  # seconds, after which no further mail is begun
+LONGEST_LOOK = 300  # seconds, whatever the server does
 MOST = 500  # mails of one look; the rest waits a minute
 MOST_DEATHS = 3  # of workers, at one mail
 DIED = "The worker ended, or was ended, each time it took this mail. Mark it as unread in the mailbox to try again."
@@ -63,9 +68,15 @@ class ImapMailbox:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.server: imaplib.IMAP4 | None = None
+        self.deadline = 0.0
+
+    def left(self) -> float:
+        """Seconds to wait for the server; never zero, which would mean no limit."""
+        return max(LEAST, min(TIMEOUT, self.deadline - time.monotonic()))
 
     def __enter__(self) -> Self:
         it = self.settings
+        self.deadline = time.monotonic() + LONGEST_LOOK
         try:
             self.server = self._connected()
             self.server.login(it.imap_user, it.imap_password)
@@ -83,10 +94,8 @@ class ImapMailbox:
     def _connected(self) -> imaplib.IMAP4:
         it = self.settings
         if it.imap_security == "tls":
-            return imaplib.IMAP4_SSL(
-                it.imap_host, it.imap_port, ssl_context=ssl.create_default_context(), timeout=TIMEOUT
-            )
-        server = imaplib.IMAP4(it.imap_host, it.imap_port, timeout=TIMEOUT)
+            return HurriedTls(it.imap_host, it.imap_port, left=self.left, ssl_context=ssl.create_default_context())
+        server = Hurried(it.imap_host, it.imap_port, left=self.left)
         if it.imap_security == "starttls":
             server.starttls(ssl.create_default_context())
         return server
@@ -192,9 +201,10 @@ def taken(
     opened: Callable[[Settings], Mailbox],
 ) -> Iterator[None]:
     """Take in mails one after the other."""
+    until = time.monotonic() + A_LOOK
     with opened(settings) as mailbox:
         for uid in mailbox.waiting()[:MOST]:
-            if stop():
+            if stop() or time.monotonic() >= until:
                 return
             if begin(sessions, uid, clock()) >= MOST_DEATHS:
                 log.error("A mail in the mailbox is set aside: the worker ended each time it took it.")

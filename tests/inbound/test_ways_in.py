@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -373,3 +374,55 @@ def test_a_server_that_speaks_no_imap_or_not_at_all_is_noted_and_holds_up_nothin
     poll = make.session.get_one(InboundPoll, 1)
     assert poll.failure.startswith("127.0.0.1:")
     assert poll.found_at is None
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("begin", [b"", b"* OK here\r\n"])
+@pytest.mark.parametrize("drop", [b"x", b"* OK still at it\r\n"])
+def test_a_server_that_drips_holds_a_look_no_longer_than_its_time(
+    make: Make, sessions: Sessions, imap: Settings, now: datetime, monkeypatch: pytest.MonkeyPatch, begin: bytes,
+    drop: bytes,
+) -> None:  # fmt: skip
+    make.session.commit()
+    monkeypatch.setattr(polling, "LONGEST_LOOK", 1)
+
+    class Dripping(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with contextlib.suppress(OSError):
+                self.request.sendall(begin)
+                for _ in range(80):
+                    self.request.sendall(drop)
+                    time.sleep(0.1)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Dripping) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        thread.start()
+        begun = time.monotonic()
+        assert look_into_mailbox(sessions, replace(imap, imap_port=server.server_address[1]), lambda: now) == 0
+        assert time.monotonic() - begun < 5, "the server drips for eight seconds"
+        server.shutdown()
+        thread.join()
+    assert "timed out" in make.session.get_one(InboundPoll, 1).failure
+
+
+def test_a_look_that_takes_long_leaves_the_rest_for_the_next(
+    make: Make, sent: Notification, sessions: Sessions, imap: Settings, folder: Folder, back: Back, now: datetime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    to = back(sent)
+    make.session.commit()
+    folder.put(mails.reply(to))
+    folder.put(mails.dsn(to))
+    take = polling.take
+
+    def slow(*arguments: Any) -> Any:
+        monkeypatch.setattr(polling, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + polling.A_LOOK))
+        return take(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(polling, "take", slow)
+        assert look_into_mailbox(sessions, imap, lambda: now) == 1
+    assert make.session.get_one(InboundPoll, 1).failure == ""
+    make.session.commit()
+    assert look_into_mailbox(sessions, imap, lambda: now) == 1
