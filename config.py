@@ -129,7 +129,8 @@ SETTINGS: dict[str, tuple[str, str]] = {
     "LOG_LEVEL": ("info", "Least level that is logged: debug, info, warning or error."),
     "METRICS_TOKEN": (
         "",
-        "Token that /metrics wants as Authorization: Bearer; empty answers only who asks directly on this machine.",
+        "Token that /metrics wants as Authorization: Bearer; empty answers only who asks directly on this machine, and "
+        "nobody where PUBLIC_URL is a public address.",
     ),
     "OUTBOUND_ALLOW": (
         "",

@@ -179,6 +179,8 @@ def test_without_a_database_the_process_tells_its_own_counts(settings: Settings,
         ({"trusted_proxies": 1}, {"X-Forwarded-For": "127.0.0.1"}, "127.0.0.1", 403),
         ({"trusted_proxies": 1}, {}, "127.0.0.1", 200),
         ({"public_url": "http://feedback.example"}, {}, "127.0.0.1", 403),
+        # A proxy that tells nothing of whom it asks for looks like this machine.
+        ({"public_url": "http://feedback.example", "trusted_proxies": 1}, {}, "127.0.0.1", 403),
         ({"metrics_token": TOKEN}, {}, "127.0.0.1", 401),
         ({"metrics_token": TOKEN}, {"Authorization": f"Bearer {TOKEN[:-1]}X"}, "127.0.0.1", 401),
         ({"metrics_token": TOKEN}, {"Authorization": f"Bearer {TOKEN}"}, "203.0.113.9", 200),

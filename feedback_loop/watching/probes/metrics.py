@@ -102,11 +102,11 @@ def is_here(environ: Mapping[str, object], settings: Settings) -> bool:
     """Whether a request was made on this machine, and directly.
 
     Behind a proxy every request seems to: so one that any proxy has touched does not count, and neither does any where
-    the settings say of no proxy but the site has a public address, for then one may stand there that tells nothing.
+    the site has a public address, for then a proxy may stand there that tells nothing.
     """
     if any(environ.get(name) for name in FORWARDED):
         return False
-    if not settings.trusted_proxies and not is_loopback(urlsplit(settings.public_url).hostname or ""):
+    if not is_loopback(urlsplit(settings.public_url).hostname or ""):
         return False
     original = environ.get("werkzeug.proxy_fix.orig")
     address = original.get("REMOTE_ADDR") if isinstance(original, dict) else environ.get("REMOTE_ADDR")

@@ -63,7 +63,9 @@ def metrics() -> Response:
         response.headers["WWW-Authenticate"] = "Bearer"
     else:
         response = make_response(
-            "Only for who asks directly on this machine. To read it from elsewhere set METRICS_TOKEN.\n", 403
+            "Set METRICS_TOKEN. Without it this is only for who asks directly on the machine itself, and only where "
+            "PUBLIC_URL is an address of this machine, too.\n",
+            403,
         )
     response.content_type = "text/plain; charset=utf-8"
     return response
