@@ -41,7 +41,10 @@ def environment(language: str) -> Environment:
         extensions=["jinja2.ext.i18n"],
     )
     made.policies["ext.i18n.trimmed"] = True
-    made.install_gettext_translations(languages.translations(language), newstyle=True)  # type: ignore[attr-defined]
+    catalogue = languages.translations(language)
+    made.install_gettext_translations(catalogue, newstyle=True)  # type: ignore[attr-defined]
+    # For words that stand in no template: `_()` would read them as HTML, and a % in them as a place to fill.
+    made.filters["translated"] = lambda text: catalogue.gettext(str(text)) if text else ""
     made.filters["day"] = partial(languages.as_day, language=language)
     made.globals.update(language=language, direction=languages.direction(language))
     return made

@@ -169,3 +169,24 @@ def test_what_people_call_themselves_changes_no_header_and_no_page(
         assert html is not None
         assert "<script>" not in html.get_content()
         assert "<b>" not in html.get_content()
+
+
+@pytest.mark.parametrize("kind", ["invitation", "reminder"])
+def test_words_of_a_scale_are_words_whatever_signs_they_hold(
+    make: Make, settings: Settings, now: datetime, kind: str
+) -> None:
+    row = make.notification(kind=kind)
+    words = ["100 % sure", "%(x)s <b>bold</b> & {{ y }}"]
+    row.data = {
+        "question": "Is 50 % <i>enough</i>?", "is_usual": True, "choices": [["1", words[0]], ["2", words[1]]],
+        "scale": "csat", "ends": words, "why": "You bought a tent.", "until": now.isoformat(), "is_test": False,
+        "links": {"answer_url": "/i/{token}"},
+    }  # fmt: skip
+    mail = parsed(as_bytes(compose(row, settings), settings.mail_from, now))
+    text, html = (part.get_content() for part in mail.iter_parts())  # type: ignore[attr-defined]
+    assert "Is 50 % <i>enough</i>?" in mail["Subject"]
+    for word in words:
+        assert word in text
+    assert "<b>" not in html
+    assert "<i>" not in html
+    assert "100 % sure" in html
