@@ -331,7 +331,14 @@ def listed(session: Session, kind: Kind, now: datetime) -> Listed:
 
 def everything(session: Session, now: datetime) -> list[Listed]:
     """All kinds of which something is stuck."""
-    return [found for kind in KINDS.values() if (found := listed(session, kind, now)).count]
+    return [found for kind in present(session, now) if (found := listed(session, kind, now)).count]
+
+
+def present(session: Session, now: datetime) -> list[Kind]:
+    """The kinds of which something is stuck, asked in one statement: mostly there is none."""
+    kinds = list(KINDS.values())
+    found = session.execute(select(*(kind.ids(now).exists() for kind in kinds))).one()
+    return [kind for kind, is_there in zip(kinds, found, strict=True) if is_there]
 
 
 def notice(session: Session, now: datetime) -> str:
@@ -339,7 +346,7 @@ def notice(session: Session, now: datetime) -> str:
     found = steps(session, now)
     if not found.is_running:
         return NO_WORKER
-    if found.failing or any(session.scalar(kind.ids(now).limit(1)) is not None for kind in KINDS.values()):
+    if found.failing or present(session, now):
         return SOMETHING
     return ""
 

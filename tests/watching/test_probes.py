@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Engine, event, text
+from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from feedback_loop.app import create_app
@@ -21,6 +23,7 @@ from feedback_loop.clock import utc_now
 from feedback_loop.db import Sessions, make_engine, reading
 from feedback_loop.jobs.steps import Steps
 from feedback_loop.settings import SettingError, Settings, read_settings
+from feedback_loop.watching import stuck
 from feedback_loop.watching.probes import facts, health
 from feedback_loop.watching.probes.health import OK, Health
 from tests.factories import Make
@@ -212,12 +215,12 @@ def test_every_query_walks_an_index(sessions: Sessions, engine: Engine, now: dat
 
     event.listen(engine, "before_cursor_execute", note)
     try:
-        from feedback_loop.watching import stuck
-
         with reading(sessions) as session:
             facts.read(session, str(engine.url), now)
             assert stuck.notice(session, now)
             stuck.everything(session, now)
+            for kind in stuck.KINDS.values():
+                stuck.listed(session, kind, now)
     finally:
         event.remove(engine, "before_cursor_execute", note)
     large = {"answers", "notifications", "deliveries", "statements", "tracker_issues", "tracker_comments", "searches"}
@@ -232,6 +235,28 @@ def test_every_query_walks_an_index(sessions: Sessions, engine: Engine, now: dat
                 if re.match(rf"SCAN ({'|'.join(large)})\b", row[3]) and not re.search(OF_SOME_ROWS, row[3])
             ]
             assert not whole, f"{whole}: {statement}"
+
+
+def test_a_look_asks_few_times(sessions: Sessions, engine: Engine, now: datetime) -> None:
+    """Where the database is busy or far away, each time costs more than what is read."""
+    seen: list[str] = []
+
+    def note(_c: object, _cursor: object, statement: str, *_rest: object) -> None:
+        if not statement.startswith("PRAGMA"):
+            seen.append(statement)
+
+    def asked(look: Callable[[Session], object]) -> int:
+        with reading(sessions) as session:
+            seen.clear()
+            look(session)
+        return len(seen)
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        assert asked(lambda session: facts.read(session, str(engine.url), now)) <= 10
+        assert asked(lambda session: stuck.everything(session, now)) == 1
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
 
 
 @pytest.mark.parametrize("kind", ["health", "facts"])

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, literal_column, make_url, select, text
+from sqlalchemy import ColumnElement, ScalarSelect, Select, func, literal_column, make_url, select, text, union_all
 from sqlalchemy.orm import Session
 
 from feedback_loop.actions.models import ActionItem
@@ -113,36 +113,46 @@ def queues(now: datetime) -> list[Queue]:
     ]
 
 
+def of_queue(queue: Queue, now: datetime) -> Select[Any]:
+    """Name, depth, overdue leases and moment of the oldest of one queue; all are asked in one statement."""
+    first = select(queue.since.label("since"), queue.model.claimed_until.label("claimed"))
+    rows = first.where(*queue.waits).limit(CAP).subquery()
+    told = first.where(*queue.waits, *queue.oldest).limit(CAP).subquery()
+    return select(
+        literal_column(f"'{queue.name}'").label("name"),
+        func.count().label("depth"),
+        func.count().filter(rows.c.claimed < now - OVERDUE).label("overdue"),
+        select(func.min(told.c.since)).scalar_subquery().label("since"),
+    ).select_from(rows)
+
+
 def of_queues(session: Session, now: datetime) -> Iterator[Fact]:
     """Depth, age and overdue leases of each queue."""
-    for queue in queues(now):
-        first = select(queue.since.label("since"), queue.model.claimed_until.label("claimed"))
-        rows = first.where(*queue.waits).limit(CAP).subquery()
-        depth, overdue = session.execute(
-            select(func.count(), func.count().filter(rows.c.claimed < now - OVERDUE)).select_from(rows)
-        ).one()
-        told = first.where(*queue.waits, *queue.oldest).limit(CAP).subquery()
-        since = session.scalar(select(func.min(told.c.since)))
+    for name, depth, overdue, since in session.execute(union_all(*(of_queue(queue, now) for queue in queues(now)))):
         age = max((now - since).total_seconds(), 0.0) if since else 0.0
-        labels = {"queue": queue.name}
+        labels = {"queue": name}
         yield Fact("queue_depth", f"Rows that wait and are due; {CAP} means that many or more.", depth, labels)
         yield Fact("queue_oldest_seconds", "Since when the oldest of them is due; 0 when none is.", age, labels)
         yield Fact("queue_overdue_leases", "Rows whose worker let its lease run out.", overdue, labels)
 
 
-def capped(session: Session, key: Any, *where: ColumnElement[bool]) -> int:
+def capped(key: Any, *where: ColumnElement[bool]) -> ScalarSelect[int]:
     """How many rows; at most `CAP`."""
-    return session.scalar(select(func.count()).select_from(select(key).where(*where).limit(CAP).subquery())) or 0
+    return select(func.count()).select_from(select(key).where(*where).limit(CAP).subquery()).scalar_subquery()
 
 
 def of_outcomes(session: Session, now: datetime) -> Iterator[Fact]:
     """What became of mails and answers, what is kept too long."""
     about = f"at most {CAP}."
-    sent = capped(session, Notification.id, Notification.sent_at > now - DAY)
+    sent, failed, aside = session.execute(
+        select(
+            capped(Notification.id, Notification.sent_at > now - DAY),
+            capped(Notification.id, Notification.state == literal_column("'failed'")),
+            capped(Answer.id, Answer.set_aside_at.is_not(None)),
+        )
+    ).one()
     yield Fact("mails_sent_last_day", f"Mails sent in the last 24 hours; {about}", sent)
-    failed = capped(session, Notification.id, Notification.state == literal_column("'failed'"))
     yield Fact("mails_failed", f"Mails that failed for good and that nobody decided on; {about}", failed)
-    aside = capped(session, Answer.id, Answer.set_aside_at.is_not(None))
     yield Fact("answers_set_aside", f"Answers that no worker tries any more; {about}", aside)
     late = expired(session, now - timedelta(hours=2), CAP)
     yield Fact("raw_texts_overdue", f"Originals two hours beyond their time; {about}", late)
