@@ -77,16 +77,17 @@ def answered(
         return "It stands among the replies."
     item = goes_on_in(session, closure.action_item)
     mail.action_item_id = item.id
-    note(session, item, REPLY, words or NO_WORDS, None, now, attachments=mail.attachments, to=row.kind)
-    tell(
-        session,
-        hearers(session, item),
-        item,
-        REPLY,
-        f"A customer answered by mail: “{shortened(words or NO_WORDS)}”",
-        now,
-    )
+    note(
+        session, item, REPLY, words or NO_WORDS, None, now, attachments=mail.attachments, to=row.kind, mail_id=mail.id
+    )  # fmt: skip
+    told = f"A customer answered by mail: {as_told(words or NO_WORDS)}"
+    tell(session, hearers(session, item), item, REPLY, told, now)
     return "It stands in the history of the item."
+
+
+def as_told(words: str) -> str:
+    """A reply as colleagues are told of it."""
+    return f"“{shortened(words)}”"
 
 
 def hearers(session: Session, item: ActionItem) -> set[int | None]:

@@ -18,6 +18,7 @@ from feedback_loop.csvcells import safe
 from feedback_loop.db import clean_text, reading
 from feedback_loop.inbound import queries, service
 from feedback_loop.inbound.bounces import closure_about, mailing_of
+from feedback_loop.inbound.erasing import ERASED_REPLY
 from feedback_loop.inbound.forms import CAUSES, SCOPES, LiftForm, NoMailForm
 from feedback_loop.inbound.models import InboundMail
 from feedback_loop.inbound.queries import COUNTED, Wanted
@@ -182,6 +183,7 @@ def replies() -> Reply:
         next_before=next_before,
         is_first=not before,
         is_open=is_open,
+        erased=ERASED_REPLY,
         mails={row.id: mail_of(row.notification) for row in rows if row.notification},
     )
 

@@ -13,9 +13,14 @@ from feedback_loop.accounts.models import ApiKey, Role, User
 from feedback_loop.accounts.service import set_password
 from feedback_loop.actions.audience.choosing import Reason
 from feedback_loop.actions.closing.service import Closing, close
-from feedback_loop.actions.models import ActionEvent, NotificationRun, Outcome, RunPerson, RunState
+from feedback_loop.actions.models import ActionEvent, Notice, NotificationRun, Outcome, RunPerson, RunState
 from feedback_loop.actions.runs import service as runs
 from feedback_loop.db import make_engine, make_sessions, sqlite_file
+from feedback_loop.followups.models import Fixed, FollowUp
+from feedback_loop.followups.service import record
+from feedback_loop.inbound.models import Way
+from feedback_loop.inbound.reading import Kind, Reading
+from feedback_loop.inbound.service import handle
 from feedback_loop.integrations.models import (
     Delivery,
     DeliveryState,
@@ -28,6 +33,7 @@ from feedback_loop.integrations.models import (
     TrackerKind,
 )
 from feedback_loop.notifications.models import Notification, NotificationState
+from feedback_loop.reports.status.erasing import erase
 from feedback_loop.responses.mailings import service as mailings
 from feedback_loop.responses.mailings.asking import ask_due
 from feedback_loop.responses.mailings.models import Mailing, MailingState, Recipient, RecipientState
@@ -126,6 +132,31 @@ def test_deliveries_and_issues_that_went_out_since_do_not_go_out_again(home: Set
         assert [(each.state, each.external_id) for each in issues] == [(IssueState.DONE, "7"), (IssueState.PENDING, "")]
         comments = session.scalars(select(TrackerComment).order_by(TrackerComment.issue_id))
         assert [each.state for each in comments] == [IssueState.DONE, IssueState.PENDING]
+
+
+def test_words_in_answer_to_mails_about_an_answer_that_was_erased_since_do_not_come_back(home: Settings) -> None:
+    with at_home(home) as make:
+        session, by, item = make.session, make.user("Ada", Role.ADMIN), make.raised_item(2)
+        item.owner = by
+        closure = make.closure(item, by)
+        told = session.scalars(select(Notification).where(Notification.event == closure.event)).all()
+        for number, row in enumerate(told):
+            make.sent(row)
+            record(session, row, Fixed.NOT_SINCE, f"Canary {number} of the question.", NOW, home)
+            reply = Reading(Kind.REPLY, "", message_ids=(row.message_id,), key=f"{number}")
+            handle(session, home, reply, f"Canary {number} by mail.", Way.COMMAND, NOW)
+    file = back_up(home, None, NOW)
+    with at_home(home) as make:
+        answer = make.session.scalars(select(Answer).order_by(Answer.id)).first()
+        assert answer is not None
+        assert erase(make.session, answer, NOW)
+    restore(home, file, LATER)
+    with at_home(home) as make:
+        columns = (ActionEvent.text, Notice.text, FollowUp.comment, Notification.data)
+        found = "".join(str(value) for column in columns for value in make.session.scalars(select(column)))
+        assert "Canary 0" not in found
+        assert "Canary 1 of the question" in found
+        assert "Canary 1 by mail" in found
 
 
 def test_people_who_were_told_of_a_closing_since_are_not_told_again(home: Settings) -> None:
