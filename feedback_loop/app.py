@@ -28,6 +28,7 @@ STAFF = (
     "responses.mailings",
     "integrations",
     "inbound",
+    "privacy",
     "watching",
     "notifications.channel",
 )

@@ -24,6 +24,7 @@ from feedback_loop.commands.console import (
     settings_or_fail,
     warn_of_sqlite,
 )
+from feedback_loop.commands.customer import customer
 from feedback_loop.commands.doctor import doctor
 from feedback_loop.commands.inbound import inbound
 from feedback_loop.commands.mail import mail
@@ -360,7 +361,7 @@ def demo(check: bool, bind: str | None) -> None:
         fail(str(error))
 
 
-for each in (backup, doctor, inbound, mail, move_db, restore):
+for each in (backup, customer, doctor, inbound, mail, move_db, restore):
     main.add_command(each)
 
 if __name__ == "__main__":

@@ -102,7 +102,8 @@ def restore(file: Path, without_present: bool, mails: str) -> None:
     if done.replayed is not None:
         found = done.replayed
         out.print(
-            f"Done again from the database that was replaced: {found.erased:,} answers erased, {found.suppressed:,} "
+            f"Done again from the database that was replaced: {found.erased:,} answers and all about {found.people:,} "
+            f"addresses erased, {found.suppressed:,} "
             f"addresses that get no mail, {found.followed + found.remembered:,} mails and calls that went out since, "
             f"{found.taken_back:,} rights, mailings and runs that were taken back or changed."
         )

@@ -17,14 +17,18 @@ from typing import Any
 from sqlalchemy import delete, func, insert, select, tuple_, update
 from sqlalchemy.orm import Session
 
+from feedback_loop.accounts.models import User
 from feedback_loop.actions.audience.choosing import Reason
 from feedback_loop.actions.models import Closure, NotificationRun, RunPerson
 from feedback_loop.db import Sessions, reading
 from feedback_loop.integrations.models import Delivery, DeliveryState, IssueState, TrackerComment, TrackerIssue
 from feedback_loop.notifications.models import Notification, NotificationState, Suppression
+from feedback_loop.privacy.models import DataRequest
+from feedback_loop.privacy.service import erase_again
 from feedback_loop.reports.status.erasing import erase
 from feedback_loop.responses.mailings.models import Mailing, Recipient, RecipientState
 from feedback_loop.responses.models import Answer, ErasedAnswer, Invitation, UnconfirmedAnswer
+from feedback_loop.settings import Settings
 from feedback_loop.store.numbering import number_on
 from feedback_loop.store.takingback import take_back
 from feedback_loop.surveys.models import Survey
@@ -41,6 +45,7 @@ class Replayed:
 
     Attributes:
         erased: Answers.
+        people: Addresses about which everything was erased.
         suppressed: Addresses.
         followed: Mails, deliveries and issues that had gone out, or were stopped, since.
         remembered: Mails that were owed and sent since, and people who are known to have got one.
@@ -51,6 +56,7 @@ class Replayed:
     """
 
     erased: int = 0
+    people: int = 0
     suppressed: int = 0
     followed: int = 0
     remembered: int = 0
@@ -58,13 +64,14 @@ class Replayed:
     is_same: bool = True
 
 
-def replay(restored: Sessions, present: Sessions, now: datetime) -> Replayed:
+def replay(restored: Sessions, present: Sessions, now: datetime, settings: Settings) -> Replayed:
     """Do again in a restored database what must not be forgotten.
 
     Args:
         restored: The database that was restored, with a schema of this version.
         present: The one it will replace; it is only read.
         now: The present moment.
+        settings: Of this installation; erased addresses are known by its key.
 
     Raises:
         SQLAlchemyError: The present one cannot be read.
@@ -92,6 +99,8 @@ def replay(restored: Sessions, present: Sessions, now: datetime) -> Replayed:
                     + remember_asked(session, now_there)
                     + remember_reminded(session, now_there)
                 )
+            done.people = erase_again(session, now_there, now, settings)
+            keep_requests(session, now_there)
             number_on(now_there.connection(), session.connection())
     return done
 
@@ -167,6 +176,21 @@ def keep_erasures(session: Session, present: Session) -> None:
     session.execute(delete(ErasedAnswer))
     if found:
         session.execute(insert(ErasedAnswer), found)
+
+
+def keep_requests(session: Session, present: Session) -> None:
+    """Take over who saw and erased what is kept about people: it is kept for good."""
+    names = ("kind", "at", "why", "counts", "address_key", "by_id")
+    columns = [getattr(DataRequest, name) for name in names]
+    colleagues = set(session.scalars(select(User.id)))
+    known = {tuple(row) for row in session.execute(select(DataRequest.kind, DataRequest.at, DataRequest.address_key))}
+    fresh = [
+        row._asdict() | {"by_id": row.by_id if row.by_id in colleagues else None}
+        for row in present.execute(select(*columns).order_by(DataRequest.id))
+        if (row.kind, row.at, row.address_key) not in known
+    ]
+    if fresh:
+        session.execute(insert(DataRequest), fresh)
 
 
 def keep_suppressions(session: Session, present: Session) -> int:

@@ -139,6 +139,7 @@ def tell_apart(context: ExceptionContext) -> None:
 
 
 def replay_from(
+    settings: Settings,
     present: Engine | None,
     restored: Engine,
     done: Restored,
@@ -154,7 +155,7 @@ def replay_from(
     if present is not None and not without_present:
         event.listen(present, "handle_error", tell_apart)
         try:
-            done.replayed = replay_all(present, restored, now)
+            done.replayed = replay_all(settings, present, restored, now)
         except PresentUnreadable as error:
             raise unreadable(error) from error
     knows = done.replayed is not None and done.replayed.is_same
@@ -162,7 +163,7 @@ def replay_from(
         done.held = hold(make_sessions(restored))
 
 
-def replay_all(present: Engine, restored: Engine, now: datetime) -> Replayed:
+def replay_all(settings: Settings, present: Engine, restored: Engine, now: datetime) -> Replayed:
     """See that the present database is of this version, and do again what it knows."""
     with present.connect().execution_options(reads_only=True) as connection:
         at = revision(connection)
@@ -171,7 +172,7 @@ def replay_all(present: Engine, restored: Engine, now: datetime) -> Replayed:
             "The present database is of an older version. Run: feedback-loop init, then restore again. If it "
             "cannot be upgraded, add --without-present (see docs/operating.md, Backup)."
         )
-    return replay(make_sessions(restored), make_sessions(present), now)
+    return replay(make_sessions(restored), make_sessions(present), now, settings)
 
 
 def unreadable(error: Exception) -> RestoreFailed:
@@ -223,9 +224,9 @@ def from_sqlite(
             has_present = database.exists() and database.stat().st_size > 0
             if has_present and not without_present:
                 with reading_file(database) as present:
-                    replay_from(present, restored, done, now, without_present, send_pending)
+                    replay_from(settings, present, restored, done, now, without_present, send_pending)
             else:
-                replay_from(None, restored, done, now, without_present, send_pending)
+                replay_from(settings, None, restored, done, now, without_present, send_pending)
         progress("Checking once more", 0.85)
         check_sqlite(draft)
         sync(draft)
@@ -312,7 +313,7 @@ def from_postgres(
             progress("Upgrading its schema", 0.6)
             prepare(restored, done.manifest, done)
             progress("Doing again what must not be forgotten", 0.7)
-            replay_from(None if is_empty else present, restored, done, now, without_present, send_pending)
+            replay_from(settings, None if is_empty else present, restored, done, now, without_present, send_pending)
             with restored.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
                 connection.execute(text("ANALYZE"))
         aside = f"{name[:40]}_before_{now:%Y%m%dt%H%M%Sz}"

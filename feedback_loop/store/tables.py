@@ -13,6 +13,7 @@ import feedback_loop.followups.models
 import feedback_loop.inbound.models
 import feedback_loop.integrations.models
 import feedback_loop.jobs.models
+import feedback_loop.privacy.models
 import feedback_loop.responses.mailings.models
 import feedback_loop.watching.models
 import feedback_loop.web.limitcounts  # noqa: F401
