@@ -1,4 +1,4 @@
-"""Taking out what a customer said of a fix, because they erased the answer that it was about."""
+"""Taking what a customer wrote of a fix out of histories and messages: they erased it, or said something else since."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from feedback_loop.followups.telling import shortened
 from feedback_loop.notifications.models import Notification
 
 ERASED_WORDS = "[erased by the customer]"
+TAKEN_BACK = "[taken back by the customer]"
 
 
 def forget_comments(session: Session, customer_id: int, closure_ids: Collection[int]) -> None:
@@ -27,15 +28,32 @@ def forget_comments(session: Session, customer_id: int, closure_ids: Collection[
         .with_for_update()
     )
     for row in rows.all():
-        quote = f"“{shortened(row.comment)}”"
-        row.comment = ""
-        items = around(session, row.closure.action_item).item_ids
-        forget_in_histories(session, items, quote)
-        forget_in_notices(session, items, quote)
+        before, row.comment = row.comment, ""
+        quote_instead(session, row, before, ERASED_WORDS)
     session.flush()
 
 
-def forget_in_histories(session: Session, item_ids: Collection[int], quote: str) -> None:
+def quote_anew(session: Session, row: FollowUp, before: str) -> None:
+    """Quote what a customer writes of a fix now wherever their earlier words stand, so that those are kept nowhere and
+    what is erased one day is all there is.
+
+    Args:
+        row: With what they write now; its item is locked.
+        before: What they had written.
+    """
+    if before and before != row.comment:
+        quote_instead(session, row, before, f"“{shortened(row.comment)}”" if row.comment else TAKEN_BACK)
+
+
+def quote_instead(session: Session, row: FollowUp, before: str, instead: str) -> None:
+    """Let something else stand where a customer's words were quoted."""
+    quote = f"“{shortened(before)}”"
+    items = around(session, row.closure.action_item).item_ids
+    forget_in_histories(session, items, quote, instead)
+    forget_in_notices(session, items, quote, instead)
+
+
+def forget_in_histories(session: Session, item_ids: Collection[int], quote: str, instead: str) -> None:
     """Take a quote out of what the program wrote into histories. What colleagues typed is theirs."""
     rows = session.scalars(
         select(ActionEvent).where(
@@ -45,16 +63,16 @@ def forget_in_histories(session: Session, item_ids: Collection[int], quote: str)
         )
     )
     for row in rows.all():
-        row.text = without(row.text, quote)
+        row.text = without(row.text, quote, instead)
 
 
-def forget_in_notices(session: Session, item_ids: Collection[int], quote: str) -> None:
+def forget_in_notices(session: Session, item_ids: Collection[int], quote: str, instead: str = ERASED_WORDS) -> None:
     """Take a quote out of what colleagues hear of, and out of the mails that tell them, sent or not."""
     quoting = select(Notice).where(
         Notice.action_item_id.in_(item_ids), Notice.text.contains(quote[:2], autoescape=True)
     )
     for notice in session.scalars(quoting).all():
-        text = without(notice.text, quote)[:LONGEST]
+        text = without(notice.text, quote, instead)[:LONGEST]
         if text == notice.text:
             continue
         if notice.mailed_at is not None:
@@ -83,15 +101,16 @@ def forget_in_mails(session: Session, notice: Notice, text: str) -> None:
             row.data = row.data | {"sections": changed}  # a mail is read again when it is sent
 
 
-def without(text: str, quote: str) -> str:
+def without(text: str, quote: str, instead: str = ERASED_WORDS) -> str:
     """A text that quotes a customer, without the quote; of others who said the same in it, it takes none out.
 
     Args:
         text: May end in the middle of the quote, where it was too long to be stored.
         quote: With its quotation marks.
+        instead: What stands there then.
     """
     if quote in text:
-        return text.replace(quote, ERASED_WORDS, 1)
+        return text.replace(quote, instead, 1)
     starts = (at for at, letter in enumerate(text) if letter == "“" and quote.startswith(text[at:]))
     start = next(starts, None)
-    return text if start is None or len(text) < LONGEST else text[:start] + ERASED_WORDS
+    return text if start is None or len(text) < LONGEST else text[:start] + instead

@@ -12,6 +12,7 @@ from feedback_loop.actions.service import end_run, goes_on_in, latest_closure, n
 from feedback_loop.analysis.redaction import redact
 from feedback_loop.complaints.models import Complaint, ComplaintState
 from feedback_loop.followups.disagreement import weigh
+from feedback_loop.followups.erasing import quote_anew
 from feedback_loop.followups.models import Fixed, FollowUp, Verdict, VerdictKind
 from feedback_loop.followups.queries import (
     answer_of,
@@ -55,7 +56,8 @@ def lock_item(session: Session, closure: Closure) -> ActionItem:
 def record(
     session: Session, notification: Notification, fixed: Fixed, comment: str, now: datetime, settings: Settings
 ) -> FollowUp:
-    """Record what a customer says of a closing, redacted; saying it again changes it. May draw the verdict.
+    """Record what a customer says of a closing, redacted. Saying it again changes it, also where it is quoted. May draw
+    the verdict.
 
     Raises:
         ValueError: The notification asks no such question.
@@ -76,10 +78,12 @@ def record(
             notification_id=notification.id,
         )
         session.add(follow_up)
+    said_before = follow_up.comment or ""
     follow_up.fixed = fixed
     follow_up.comment = redact(comment, settings.phone_region or None).text
     follow_up.answered_at = now
     session.flush()
+    quote_anew(session, follow_up, said_before)
     if not closure.asks_whether_fixed:
         weigh(session, closure, item, follow_up, is_new=fixed == Fixed.NO and not said_no, now=now)
         return follow_up

@@ -227,6 +227,29 @@ def test_what_they_said_of_the_fix_keeps_yes_or_no_and_loses_its_words(
     assert len(session.scalars(select(FollowUp)).all()) == 4
 
 
+@pytest.mark.parametrize("outcome", [Outcome.FIXED, Outcome.DECLINED])
+@pytest.mark.parametrize("now_said", ["Come and see.", ""])
+def test_words_about_the_fix_that_they_replaced_are_quoted_nowhere(
+    make: Make, cast: Cast, settings: Settings, now: datetime, erase_one: EraseOne, outcome: Outcome, now_said: str
+) -> None:
+    session = make.session
+    item = make.raised_item(4, cast.delivery)
+    item.owner = cast.omar
+    closure = make.closure(item, cast.omar, outcome)
+    rows = session.scalars(select(Notification).where(Notification.event == closure.event)).all()
+    for number, row in enumerate(rows):
+        make.sent(row)
+        record(session, row, Fixed.NO, f"{CANARY}, {number}.", now, settings)
+    for row in rows:
+        record(session, row, Fixed.NO, now_said, now, settings)
+    assert CANARY not in everything(session)
+    if now_said:
+        assert everything(session).count(now_said) > 4, "the history, or what colleagues are told, quotes it"
+    for row in rows:
+        erase_one(row)
+    assert "Come and see." not in everything(session)
+
+
 def test_the_mail_a_colleague_sent_themselves_to_try_it_is_not_sent_with_the_words(
     make: Make, cast: Cast, settings: Settings, now: datetime, erase_one: EraseOne
 ) -> None:
