@@ -7,8 +7,8 @@ from collections.abc import Collection
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from feedback_loop.actions.audience import around
-from feedback_loop.actions.colleagues import DIGEST, NEWS
+from feedback_loop.actions.audience.groups import around
+from feedback_loop.actions.colleagues.mails import DIGEST, NEWS
 from feedback_loop.actions.models import ActionEvent, Notice
 from feedback_loop.actions.notices import LONGEST
 from feedback_loop.followups.models import FollowUp

@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 
 from feedback_loop import tokens
 from feedback_loop.accounts.models import User
-from feedback_loop.actions.asking import ERASED
-from feedback_loop.actions.audience import Reason
+from feedback_loop.actions.audience.choosing import Reason
+from feedback_loop.actions.closing.asking import ERASED
 from feedback_loop.actions.models import NotificationRun, RunPerson, RunState
 from feedback_loop.db import clean_text
 from feedback_loop.followups.erasing import forget_comments

@@ -8,8 +8,9 @@ from sqlalchemy.orm import Session
 
 from feedback_loop.accounts.models import User
 from feedback_loop.responses.models import Answer, RawComment, UnconfirmedAnswer
+from feedback_loop.responses.originals import Destroyed, NoRight, read_raw
 from feedback_loop.responses.raw import RawTextUnreadable, unseal
-from feedback_loop.responses.service import Destroyed, NoRight, Refused, read_raw
+from feedback_loop.responses.service import Refused
 from feedback_loop.settings import Settings
 
 

@@ -10,9 +10,9 @@ from flask.testing import FlaskClient
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from feedback_loop.actions import runs
-from feedback_loop.actions.colleagues import send_digests
+from feedback_loop.actions.colleagues.mails import send_digests
 from feedback_loop.actions.models import ActionEvent, Notice, NotificationRun, Outcome
+from feedback_loop.actions.runs import service as runs
 from feedback_loop.db import Sessions
 from feedback_loop.followups.erasing import ERASED_WORDS, without
 from feedback_loop.followups.models import Fixed, FollowUp

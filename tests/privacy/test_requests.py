@@ -9,7 +9,7 @@ from sqlalchemy import MetaData, select
 from sqlalchemy.orm import Session
 
 from feedback_loop import tokens
-from feedback_loop.actions.closing import Closing, close
+from feedback_loop.actions.closing.service import Closing, close
 from feedback_loop.actions.models import Outcome, RunPerson
 from feedback_loop.db import Sessions
 from feedback_loop.followups.models import Fixed, FollowUp

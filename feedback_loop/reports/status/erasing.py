@@ -14,7 +14,6 @@ from feedback_loop.accounts.models import User
 from feedback_loop.actions.audience.groups import around
 from feedback_loop.actions.closing.asking import ERASED
 from feedback_loop.actions.closing.service import quoted
-from feedback_loop.actions.models import Closure
 from feedback_loop.actions.runs.people import forget_words
 from feedback_loop.clock import day_of
 from feedback_loop.complaints.models import Statement, Vector
