@@ -46,7 +46,9 @@ class Whose:
     @property
     def answers(self) -> ColumnElement[bool]:
         """Whether an answer is theirs."""
-        return or_(Answer.customer_id == self.customer_id, Answer.invitation_id.in_(self.invitation_ids))
+        theirs = Answer.invitation_id.in_(self.invitation_ids)
+        # Nobody's answers have no customer either, and must never be taken for theirs.
+        return theirs if self.customer_id is None else or_(Answer.customer_id == self.customer_id, theirs)
 
     @property
     def waiting(self) -> ColumnElement[bool]:

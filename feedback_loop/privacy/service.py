@@ -57,9 +57,10 @@ def show(
         originals: Whether what they typed belongs to it, as far as it is kept and `by` may read it.
 
     Raises:
-        Refused: No reason is given.
+        Refused: No reason is given, or no address.
     """
     why = reason(why)
+    check(address)
 
     def original(answer: Answer | UnconfirmedAnswer) -> str:
         return hand_over(session, answer, by, why, now, settings) if originals else ""
@@ -73,12 +74,13 @@ def erase_person(session: Session, address: str, by: User | None, why: str, now:
     """Erase what is kept about an address, and log that it was done, but not about whom.
 
     Raises:
-        Refused: No reason is given, or nothing is kept.
+        Refused: No reason is given, or no address, or nothing is kept about it.
 
     Returns:
         How many rows spoke of it.
     """
     why = reason(why)
+    check(address)
     found = kept_about(session, whose(session, address), lambda _: "")
     if not found:
         raise Refused("Nothing is kept about this address.")
@@ -94,6 +96,12 @@ def reason(why: str) -> str:
     if not why:
         raise Refused("Say why: who asked, and where that is written down.")
     return why
+
+
+def check(address: str) -> None:
+    """Refuse what is no address: rows that name nobody must not be found by it."""
+    if not all(part.strip() for part in address.partition("@")):
+        raise Refused("Enter a whole address, such as maya@example.com.")
 
 
 def log(

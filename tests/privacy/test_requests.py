@@ -274,3 +274,27 @@ def test_a_reason_is_asked_for_and_erasing_nothing_is_refused(
     with pytest.raises(service.Refused, match="Nothing is kept"):
         service.erase_person(session, ADDRESS, None, WHY, now, settings)
     session.rollback()
+
+
+def test_what_belongs_to_nobody_is_not_taken_for_somebody_without_answers(
+    make: Make, session: Session, settings: Settings, now: datetime
+) -> None:
+    survey = make.survey("open")
+    kept = make.answer("Said by nobody we know.", survey)
+    session.add(
+        UnconfirmedAnswer(
+            survey_id=survey.id, page_key="a page", sign="sent", state=UnconfirmedState.SUSPECT, reason="Too soon.",
+            context={}, seen_at=now, expires_at=now + timedelta(days=9), email="",
+        )
+    )  # fmt: skip
+    session.add(Suppression(address="only@example.com", reason="Asked for it.", cause=Cause.ASKED, created_at=now))
+    session.commit()
+    found = service.show(session, "only@example.com", None, WHY, now, settings, originals=False)
+    assert set(found) == {"no mail to"}
+    for address in ("", " ", "stranger", "stranger@example.com"):
+        with pytest.raises(service.Refused, match="whole address|Nothing is kept"):
+            service.erase_person(session, address, None, WHY, now, settings)
+    service.erase_person(session, "only@example.com", None, WHY, now, settings)
+    assert session.get(Answer, kept.id) is not None
+    assert session.scalars(select(UnconfirmedAnswer.page_key)).all() == ["a page"]
+    session.rollback()
