@@ -292,7 +292,7 @@ def test_what_belongs_to_nobody_is_not_taken_for_somebody_without_answers(
     found = service.show(session, "only@example.com", None, WHY, now, settings, originals=False)
     assert set(found) == {"no mail to"}
     for address in ("", " ", "stranger", "stranger@example.com"):
-        with pytest.raises(service.Refused, match="whole address|Nothing is kept"):
+        with pytest.raises(service.Refused, match=r"whole address|Nothing is kept"):
             service.erase_person(session, address, None, WHY, now, settings)
     service.erase_person(session, "only@example.com", None, WHY, now, settings)
     assert session.get(Answer, kept.id) is not None
