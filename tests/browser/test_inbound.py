@@ -100,7 +100,7 @@ def test_settings_are_found_by_group_on_a_phone_and_all_at_once_on_a_desk(
         desk.set_viewport_size({"width": 1280, "height": 800})
         desk.goto(site + path)
         names = desk.get_by_role("navigation", name="Settings").get_by_role("link").all_inner_texts()
-        assert len(names) == len(set(names)) == 15
+        assert len(names) == len(set(names)) == 16
         assert desk.locator(".places [aria-current=page]").count() == 1, path
         for width in (1280, 1200, 1199, 1000, 800, 360):
             desk.set_viewport_size({"width": width, "height": 800})
