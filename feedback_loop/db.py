@@ -51,6 +51,9 @@ PING_AFTER = 1.0  # seconds of rest
 PLANNING = ("random_page_cost = 1.1", "jit = off", "max_parallel_workers_per_gather = 0")
 PATIENCE = "200ms"  # that others are made to wait by one who wants to write alone
 BUSY_MS = 30_000  # that SQLite waits for other processes
+# Of each connection to SQLite, of which a web process has a dozen. Each write of others empties it, and what it does
+# not hold comes from the memory of the system, so more of it only makes processes larger.
+CACHE_KB = 512
 # Grown beyond this, the WAL is written back and cut; SQLite's own checkpoints do so only while nobody reads.
 WAL_GROWN = 16 * 1024 * 1024
 # First release without the WAL-reset corruption bug, and the branches the fix was carried back to
@@ -212,6 +215,7 @@ def make_engine(url: str) -> Engine:
             f"busy_timeout={BUSY_MS}",
             "secure_delete=ON",
             "journal_size_limit=67108864",
+            f"cache_size=-{CACHE_KB}",
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()

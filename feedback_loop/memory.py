@@ -24,3 +24,17 @@ def keep_together() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
         return bool(mallopt(M_ARENA_MAX, ARENAS) and mallopt(M_MMAP_THRESHOLD, GIVEN_BACK_FROM))
     return False
+
+
+def give_back() -> bool:
+    """Give the system what is free, also between blocks that are in use. Takes some milliseconds.
+
+    Each refine and each batch leaves such gaps, of other sizes than the next one needs, so that a worker would grow for
+    hours.
+
+    Returns:
+        Whether there was something to give.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        return bool(ctypes.CDLL(None).malloc_trim(0))
+    return False

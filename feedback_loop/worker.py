@@ -22,6 +22,7 @@ from feedback_loop.db import reading
 from feedback_loop.jobs.bell import Queue, is_rung
 from feedback_loop.jobs.claims import is_taken, take_tick
 from feedback_loop.jobs.sharedclock import SharedClock
+from feedback_loop.memory import give_back
 from feedback_loop.pipeline import STEPS, Context, Step
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 COMPARE = 60  # seconds between two looks at the clock of the database server
+GIVE_BACK = 60  # seconds between two times that free memory is given back
 SET_BACK = timedelta(seconds=5)  # from which on; clocks that follow a time server are moved by less
 
 
@@ -167,6 +169,7 @@ def start_clock(desk: Desk) -> BackgroundScheduler:
     if isinstance(clock, SharedClock):
         compare = IntervalTrigger(seconds=COMPARE, timezone=UTC)
         scheduler.add_job(clock.compare, compare, id="compares clocks")
+    scheduler.add_job(give_back, IntervalTrigger(seconds=GIVE_BACK, timezone=UTC), id="gives memory back")
     for step in desk.steps.values():
         scheduler.add_job(desk.look, args=(step.name,), id=f"{step.name}, at the start")
         every = IntervalTrigger(seconds=int(step.every.total_seconds()), timezone=UTC)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+needs_glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other systems keep their heaps otherwise")
 HEAP = 64 * 1024 * 1024  # what glibc reserves for each
 PROGRAM = f"""
 import sys, threading, time
@@ -31,11 +32,31 @@ done.set()
 """
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other systems give threads no heaps of their own")
+GAPS = """
+from pathlib import Path
+from feedback_loop.memory import give_back, keep_together
+keep_together()
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1])
+kept = [bytearray(2_000) for _ in range(50_000)]
+kept = kept[::100]
+before = resident()
+assert give_back()
+print(resident() / before)
+"""
+
+
+def run(program: str, *arguments: str) -> str:
+    return subprocess.run([sys.executable, "-c", program, *arguments], check=True, capture_output=True, text=True,
+                          cwd=Path(__file__).parents[2]).stdout  # fmt: skip
+
+
+@needs_glibc
+def test_what_is_free_between_what_is_in_use_is_given_back() -> None:
+    assert float(run(GAPS)) < 0.6
+
+
+@needs_glibc
 def test_dozens_of_threads_share_their_heaps() -> None:
-    found = [
-        int(subprocess.run([sys.executable, "-c", PROGRAM, how], check=True, capture_output=True, text=True,
-                           cwd=Path(__file__).parents[2]).stdout)
-        for how in ("together", "each")
-    ]  # fmt: skip
+    found = [int(run(PROGRAM, how)) for how in ("together", "each")]
     assert found[0] <= 2 < found[1]
