@@ -6,19 +6,22 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import event, func, select
+from sqlalchemy import event, func, select, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from feedback_loop.clock import utc_now
 from feedback_loop.db import Sessions, reading
-from feedback_loop.responses.models import Answer, AnswerVersion, RawComment
+from feedback_loop.responses.models import Answer, AnswerVersion, RawComment, Sign
+from feedback_loop.responses.raw import unseal
+from feedback_loop.responses.receiving import Given, receive
 from feedback_loop.responses.together import Together, Waiting
+from feedback_loop.settings import Settings
 from feedback_loop.surveys.models import ScaleName, Survey, SurveyState
 from feedback_loop.tokens import draw
 from feedback_loop.web.forms import signer
@@ -168,3 +171,42 @@ def test_where_they_cannot_be_written_together_each_tries_by_itself(
     monkeypatch.setattr(Together, "_write", fails)
     assert send(app, page_of(app))[0] == 303
     assert answers(sessions) == (1, 1)
+
+
+ODD = 'back\\slash "quotes" \u2028 \x01 \U0001f600 ü 100% :name %(x)s {}'
+
+
+@pytest.mark.parametrize("is_anonymous", [False, True])
+@pytest.mark.parametrize("words", ["", ODD, "x" * 4000])
+def test_rows_are_the_same_whichever_way_they_were_written(
+    app: Flask, survey: Survey, session: Session, sessions: Sessions, settings: Settings, words: str,
+    is_anonymous: bool,
+) -> None:  # fmt: skip
+    session.get_one(Survey, survey.id).is_anonymous = is_anonymous
+    session.get_one(Survey, survey.id).tags = [ODD]
+    session.commit()
+    now = datetime(2026, 3, 1, 23, 30, 0, 123456, tzinfo=timezone(timedelta(hours=-5)))
+    together = Together(sessions)
+    page = together.page("checkout", remembered=False)
+    assert page is not None
+
+    def given(key: str) -> Given:
+        return Given(
+            sign=Sign.SENT, score=0, comment=words, email="", context={"page": ODD, ODD: ODD}, page_key=key,
+            receipt_hash=key if is_anonymous else None, page_made_at=now - timedelta(minutes=1), survey_version=3,
+            tags=(ODD,),
+        )  # fmt: skip
+
+    assert together.take(page, given("together"), now, settings) is not None
+    receive(session, session.get_one(Survey, survey.id), None, given("alone"), now, settings)
+    session.commit()
+    own = {"id", "page_key", "receipt_hash"}
+    columns = [column.name for column in Answer.__table__.c if column.name not in own]
+    for names in (columns, [f"CAST({name} AS VARCHAR(9999))" for name in columns]):
+        one, other = session.execute(text(f"SELECT {', '.join(names)} FROM answers ORDER BY page_key")).all()
+        assert one == other
+    one, other = session.scalars(select(Answer).order_by(Answer.page_key)).all()
+    assert all(getattr(one, name) == getattr(other, name) for name in columns)
+    kept = session.scalars(select(RawComment)).all()
+    assert len({each.expires_at for each in kept}) == bool(words)
+    assert [unseal(each.sealed, settings.secret_key) for each in kept] == [words] * (2 if words else 0)
