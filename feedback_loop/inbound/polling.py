@@ -9,10 +9,11 @@ import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from feedback_loop.db import Sessions
@@ -21,7 +22,7 @@ from feedback_loop.inbound.mime import LONGEST
 from feedback_loop.inbound.models import InboundPoll, Way
 from feedback_loop.inbound.service import forget_mails, set_aside
 from feedback_loop.inbound.taking import take
-from feedback_loop.jobs.claims import WORKER
+from feedback_loop.jobs.claims import WORKER, give_back, take_lease
 from feedback_loop.mail.smtp import LEAST
 from feedback_loop.settings import Settings
 
@@ -30,6 +31,8 @@ log = logging.getLogger(__name__)
 TIMEOUT = 30  # seconds without a byte
 A_LOOK = 240  # seconds, after which no further mail is begun
 LONGEST_LOOK = 300  # seconds, whatever the server does
+RIGHT = "mailbox"  # to look: two at a time would take each other for dead
+LEASE = timedelta(seconds=LONGEST_LOOK + 60)
 MOST = 500  # mails of one look; the rest waits a minute
 MOST_DEATHS = 3  # of workers, at one mail
 DIED = "The worker ended, or was ended, each time it took this mail. Mark it as unread in the mailbox to try again."
@@ -180,16 +183,19 @@ def look_into_mailbox(
     """
     with sessions.begin() as session:
         forget_mails(session, clock())
-    if not settings.imap_host:
-        return 0
-    count, failure = 0, ""
+        if not settings.imap_host or not take_lease(session, RIGHT, clock(), LEASE, WORKER):
+            return 0
+    count = 0
     try:
         for _ in taken(sessions, settings, clock, stop, opened):
             count += 1
+        record(sessions, count, "", clock())
     except Unreachable as error:
-        failure = str(error)[:300]
         log.warning("The mailbox of mails that come back cannot be read; it is tried again in a minute.")
-    record(sessions, count, failure, clock())
+        record(sessions, count, str(error)[:300], clock())
+    finally:
+        with suppress(SQLAlchemyError, TimeoutError), sessions.begin() as session:
+            give_back(session, RIGHT, WORKER)
     return count
 
 

@@ -19,6 +19,7 @@ class Folder:
     password: str = "right"
     keeps_words: bool = True
     breaks_at: int = 0  # the connection ends at the fetch of this mail
+    refuses: set[int] = field(default_factory=set)  # to fetch these
     port: int = 0
 
     def put(self, raw: bytes) -> None:
@@ -54,6 +55,9 @@ class Handler(socketserver.StreamRequestHandler):
                 uid = int(rest.split()[2])
                 if uid == folder.breaks_at:
                     return
+                if uid in folder.refuses:
+                    self.say(f"{tag} NO [SERVERBUG] internal error")
+                    continue
                 limit = int(re.findall(r"<0\.(\d+)>", rest)[0])
                 raw = folder.mails[uid][:limit]
                 self.wfile.write(f"* {uid} FETCH (UID {uid} BODY[]<0> {{{len(raw)}}}\r\n".encode() + raw + b")\r\n")

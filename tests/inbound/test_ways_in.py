@@ -175,6 +175,28 @@ def test_a_worker_that_lives_is_not_taken_for_dead_at_a_mail(
     assert kinds(make.session) == [Kind.REPLY]
 
 
+def test_workers_that_look_at_the_same_time_do_not_take_each_other_for_dead(
+    make: Make, sent: Notification, sessions: Sessions, imap: Settings, folder: Folder, back: Back, now: datetime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    folder.put(mails.reply(back(sent)))
+    make.session.commit()
+    take, count = polling.take, []
+
+    def slowly(*arguments: Any) -> Any:
+        with monkeypatch.context() as patch:
+            patch.setattr(polling, "take", take)
+            for number in range(MOST_DEATHS):
+                patch.setattr(polling, "WORKER", f"other:{number}")
+                count.append(look_into_mailbox(sessions, imap, lambda: now + timedelta(minutes=number)))
+        return take(*arguments)
+
+    monkeypatch.setattr(polling, "take", slowly)
+    assert look_into_mailbox(sessions, imap, lambda: now) == 1
+    assert count == [0] * MOST_DEATHS
+    assert kinds(make.session) == [Kind.REPLY]
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
