@@ -16,7 +16,7 @@ from typing import Any, Protocol, Self
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from feedback_loop.db import Sessions
+from feedback_loop.db import Sessions, reading
 from feedback_loop.inbound.imap import Hurried, HurriedTls
 from feedback_loop.inbound.mime import LONGEST
 from feedback_loop.inbound.models import InboundPoll, Way
@@ -193,6 +193,10 @@ def look_into_mailbox(
     except Unreachable as error:
         log.warning("The mailbox of mails that come back cannot be read; it is tried again in a minute.")
         record(sessions, count, str(error)[:300], clock())
+    except Exception:
+        with suppress(SQLAlchemyError, TimeoutError):  # which may be what failed
+            live_on(sessions, clock())
+        raise
     finally:
         with suppress(SQLAlchemyError, TimeoutError), sessions.begin() as session:
             give_back(session, RIGHT, WORKER)
@@ -208,8 +212,14 @@ def taken(
 ) -> Iterator[None]:
     """Take in mails one after the other."""
     until = time.monotonic() + A_LOOK
+    with reading(sessions) as session:
+        poll = session.get(InboundPoll, 1)
+        # One that the server did not give, or at which something else failed, holds up none behind it.
+        failed_at = poll.at_uid if poll is not None and not poll.worker else ""
     with opened(settings) as mailbox:
-        for uid in mailbox.waiting()[:MOST]:
+        waiting = mailbox.waiting()
+        behind = waiting.index(failed_at) + 1 if failed_at in waiting else 0
+        for uid in [*waiting[behind:], *waiting[:behind]][:MOST]:
             if stop() or time.monotonic() >= until:
                 return
             if begin(sessions, uid, clock()) >= MOST_DEATHS:
@@ -232,7 +242,7 @@ def begin(sessions: Sessions, uid: str, now: datetime) -> int:
         poll = of_mailbox(session, now)
         if poll.at_uid != uid:
             poll.at_uid, poll.deaths = uid, 0
-        elif poll.worker != WORKER:
+        elif poll.worker not in ("", WORKER):
             poll.deaths += 1
         poll.worker = WORKER
         return poll.deaths
@@ -252,6 +262,16 @@ def record(sessions: Sessions, count: int, failure: str, now: datetime) -> None:
     with sessions.begin() as session:
         poll = of_mailbox(session, now)
         poll.polled_at, poll.taken, poll.failure = now, count, failure
-        poll.at_uid, poll.worker, poll.deaths = "", "", 0
         if not failure:
             poll.found_at = now
+            poll.at_uid, poll.worker, poll.deaths = "", "", 0
+        elif poll.worker == WORKER:
+            poll.worker, poll.deaths = "", 0
+
+
+def live_on(sessions: Sessions, now: datetime) -> None:
+    """Write down that this worker has not ended, whatever failed at the mail that it was taking."""
+    with sessions.begin() as session:
+        poll = of_mailbox(session, now)
+        if poll.worker == WORKER:
+            poll.worker, poll.deaths = "", 0

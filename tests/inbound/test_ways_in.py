@@ -175,6 +175,24 @@ def test_a_worker_that_lives_is_not_taken_for_dead_at_a_mail(
     assert kinds(make.session) == [Kind.REPLY]
 
 
+def test_mails_that_the_server_does_not_give_hold_up_none_behind_them(
+    make: Make, sent: Notification, sessions: Sessions, imap: Settings, folder: Folder, back: Back, now: datetime
+) -> None:
+    make.session.commit()
+    for number in range(3):
+        folder.put(mails.reply(back(sent), f"Words {number}."))
+    folder.refuses = {1, 3}
+    assert look_into_mailbox(sessions, imap, lambda: now) == 0
+    assert "refused" in make.session.get_one(InboundPoll, 1).failure
+    make.session.commit()
+    assert look_into_mailbox(sessions, imap, lambda: now) == 1, "it begins behind the first"
+    folder.put(mails.reply(back(sent), "Words of another."))
+    assert look_into_mailbox(sessions, imap, lambda: now) == 1, "and behind the third"
+    folder.refuses = set()
+    assert look_into_mailbox(sessions, imap, lambda: now) == 2
+    assert all("\\Seen" in folder.flags[uid] for uid in folder.mails)
+
+
 def test_workers_that_look_at_the_same_time_do_not_take_each_other_for_dead(
     make: Make, sent: Notification, sessions: Sessions, imap: Settings, folder: Folder, back: Back, now: datetime,
     monkeypatch: pytest.MonkeyPatch,
@@ -188,13 +206,56 @@ def test_workers_that_look_at_the_same_time_do_not_take_each_other_for_dead(
             patch.setattr(polling, "take", take)
             for number in range(MOST_DEATHS):
                 patch.setattr(polling, "WORKER", f"other:{number}")
-                count.append(look_into_mailbox(sessions, imap, lambda: now + timedelta(minutes=number)))
+                count.append(look_into_mailbox(sessions, imap, lambda: now))
         return take(*arguments)
 
     monkeypatch.setattr(polling, "take", slowly)
     assert look_into_mailbox(sessions, imap, lambda: now) == 1
     assert count == [0] * MOST_DEATHS
     assert kinds(make.session) == [Kind.REPLY]
+
+
+def test_workers_at_which_the_database_fails_by_turns_blame_no_mail(
+    make: Make, sent: Notification, sessions: Sessions, imap: Settings, folder: Folder, back: Back, now: datetime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    folder.put(mails.reply(back(sent)))
+    make.session.commit()
+
+    def away(*_: object) -> None:
+        raise OperationalError("select", {}, Exception("gone"))
+
+    for number in range(MOST_DEATHS + 1):
+        with monkeypatch.context() as patch, pytest.raises(OperationalError):
+            patch.setattr(polling, "take", away)
+            patch.setattr(polling, "WORKER", f"host:{number}")
+            look_into_mailbox(sessions, imap, lambda: now)
+    assert look_into_mailbox(sessions, imap, lambda: now) == 1
+    assert kinds(make.session) == [Kind.REPLY]
+
+
+def test_a_mailbox_that_is_away_meanwhile_does_not_hide_at_which_mail_workers_end(
+    make: Make, sent: Notification, sessions: Sessions, imap: Settings, folder: Folder, back: Back, now: datetime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    folder.put(mails.reply(back(sent)))
+    make.session.commit()
+
+    class Killed(BaseException):
+        """What no worker catches."""
+
+    def dying(*_: object) -> None:
+        raise Killed
+
+    monkeypatch.setattr(polling, "take", dying)
+    for number in range(MOST_DEATHS):
+        monkeypatch.setattr(polling, "WORKER", f"host:{number}")
+        with pytest.raises(Killed):
+            look_into_mailbox(sessions, imap, lambda: now)
+        monkeypatch.setattr(polling, "WORKER", f"other:{number}")
+        look_into_mailbox(sessions, replace(imap, imap_password="wrong"), lambda: now)
+    assert look_into_mailbox(sessions, imap, lambda: now) == 0
+    assert kinds(make.session) == [Kind.UNCLEAR]
 
 
 @pytest.mark.parametrize(
