@@ -71,6 +71,8 @@ def answered_openly(slug: str, remembered: bool) -> Page:
     if standing == Availability.FULL and form.shown and queries.page_was_answered(session(), form.shown.key):
         standing = Availability.OPEN  # a movement on this page counted as the last answer; its words belong to it
     if standing != Availability.OPEN:
+        if remembered:  # perhaps it takes answers by now, and what was typed is not lost
+            raise Changed
         return closed(survey, standing)
     context = given_context(request.form if request.method == "POST" else request.args)
     if survey.is_anonymous:
@@ -288,8 +290,10 @@ def taken_in(
         tags=form.ticked if sign == Sign.SENT else (),
         doubt=form.doubt,
     )
-    if known is not None and (taken := together().take(known, given, utc_now(), settings())):
-        return taken
+    if known is not None:
+        if taken := together().take(known, given, utc_now(), settings()):
+            return taken
+        together().look_again(known)
     try:
         judgement = receiving.receive(session(), survey, invitation, given, utc_now(), settings())
     except service.SentTwice:

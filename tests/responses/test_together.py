@@ -44,8 +44,10 @@ def page_of(app: Flask, slug: str = "checkout") -> str:
         return str(signer().dumps([f"answer:{slug}", draw(), made_at]))
 
 
-def send(app: Flask, token: str, words: str = "The page never loads.", slug: str = "checkout") -> tuple[int, str]:
-    data = {"form_token": token, "score": "no", "comment": words, "email": "", "website": ""}
+def send(
+    app: Flask, token: str, words: str = "The page never loads.", slug: str = "checkout", email: str = ""
+) -> tuple[int, str]:
+    data = {"form_token": token, "score": "no", "comment": words, "email": email, "website": ""}
     response = app.test_client().post(f"/s/{slug}", data=data)
     return response.status_code, response.get_data(as_text=True)
 
@@ -123,13 +125,26 @@ def test_one_page_sent_twice_at_once_is_one_answer(
     assert len(said) == 2, "what it said first is kept twice, and nothing is lost"
 
 
+@pytest.mark.parametrize("email", ["", "maya@example.com"])
 def test_a_survey_that_was_paused_this_moment_takes_nothing(
-    app: Flask, survey: Survey, session: Session, sessions: Sessions
+    app: Flask, survey: Survey, session: Session, sessions: Sessions, email: str
 ) -> None:
     assert send(app, page_of(app))[0] == 303  # what it says is remembered now
     session.get_one(Survey, survey.id).state = SurveyState.CLOSED
     session.commit()
-    assert send(app, page_of(app))[0] == 410
+    assert send(app, page_of(app), email=email)[0] == 410
+    assert answers(sessions)[0] == 1
+
+
+def test_a_survey_that_was_opened_again_this_moment_takes_what_is_sent(
+    app: Flask, survey: Survey, session: Session, sessions: Sessions
+) -> None:
+    session.get_one(Survey, survey.id).state = SurveyState.CLOSED
+    session.commit()
+    assert send(app, page_of(app))[0] == 410  # what it says is remembered now
+    session.get_one(Survey, survey.id).state = SurveyState.OPEN
+    session.commit()
+    assert send(app, page_of(app))[0] == 303
     assert answers(sessions)[0] == 1
 
 
