@@ -22,7 +22,7 @@ from feedback_loop.inbound.mime import LONGEST
 from feedback_loop.inbound.models import InboundPoll, Way
 from feedback_loop.inbound.service import forget_mails, set_aside
 from feedback_loop.inbound.taking import take
-from feedback_loop.jobs.claims import WORKER, give_back, take_lease
+from feedback_loop.jobs.claims import WORKER, give_back, prolonged, take_lease
 from feedback_loop.mail.smtp import LEAST
 from feedback_loop.settings import Settings
 
@@ -32,7 +32,7 @@ TIMEOUT = 30  # seconds without a byte
 A_LOOK = 240  # seconds, after which no further mail is begun
 LONGEST_LOOK = 300  # seconds, whatever the server does
 RIGHT = "mailbox"  # to look: two at a time would take each other for dead
-LEASE = timedelta(seconds=LONGEST_LOOK + 60)
+LEASE, PROLONGED_EVERY = timedelta(minutes=2), timedelta(seconds=30)
 MOST = 500  # mails of one look; the rest waits a minute
 MOST_DEATHS = 3  # of workers, at one mail
 DIED = "The worker ended, or was ended, each time it took this mail. Mark it as unread in the mailbox to try again."
@@ -187,8 +187,9 @@ def look_into_mailbox(
             return 0
     count = 0
     try:
-        for _ in taken(sessions, settings, clock, stop, opened):
-            count += 1
+        with prolonged(sessions, RIGHT, clock, LEASE, PROLONGED_EVERY):
+            for _ in taken(sessions, settings, clock, stop, opened):
+                count += 1
         record(sessions, count, "", clock())
     except Unreachable as error:
         log.warning("The mailbox of mails that come back cannot be read; it is tried again in a minute.")
