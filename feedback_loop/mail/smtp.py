@@ -281,8 +281,9 @@ def explained(error: Exception) -> str:
 
 
 def words(code: int, text: bytes | str) -> str:
-    """A server's answer as text."""
-    return f"{code} {text.decode('utf-8', 'replace') if isinstance(text, bytes) else text}"[:400]
+    """A server's answer as text that both databases take."""
+    said = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+    return f"{code} {said}".replace("\x00", "")[:400]
 
 
 def enhanced(text: bytes | str) -> tuple[int, int] | None:

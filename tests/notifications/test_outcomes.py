@@ -356,3 +356,18 @@ def test_what_a_server_says_of_an_address_stands_at_the_mail_and_in_no_log(
     assert "could not be written" in stream.getvalue()
     assert "example.com" not in stream.getvalue()
     assert "secret words" not in stream.getvalue()
+
+
+@pytest.mark.parametrize("code", ["450 4.2.0", "550 5.1.1", "421 4.3.2"])
+def test_what_no_database_takes_in_the_words_of_a_server_holds_up_nothing(
+    make: Make, sessions: Sessions, smtp: Settings, sink: Sink, now: datetime, code: str
+) -> None:
+    for number in range(2):
+        make.notification(f"closure:{number}", make.customer(f"Person {number}", f"p{number}@example.com"))
+    make.session.commit()
+    sink.refuse["p0@example.com"] = f"{code} Not \x00now"
+    drain_outbox(sessions, smtp, lambda: now)
+    drain_outbox(sessions, smtp, lambda: now + timedelta(minutes=2))
+    found = make.session.scalars(select(Notification).order_by(Notification.id)).all()
+    assert f"{code} Not now" in found[0].reason
+    assert found[1].state == NotificationState.SENT
