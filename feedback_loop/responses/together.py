@@ -79,8 +79,8 @@ class Together:
 
         Args:
             slug: Of the survey.
-            remembered: Whether what was read within the last second will do, because `take` and `look_again` look
-                again.
+            remembered: Whether what was read within the last second will do, because `take` looks again, and so
+                does whoever takes in what it leaves.
 
         Returns:
             None where there is no such survey.
@@ -93,16 +93,6 @@ class Together:
         if found is not None:
             self.remembered[slug] = time.monotonic() + REMEMBER, found
         return found
-
-    def look_again(self, page: OpenPage) -> None:
-        """Make sure that what a page was judged by is still so; for answers that `take` has left to others.
-
-        Raises:
-            Changed: It is not.
-        """
-        with beside(self.sessions) as connection:
-            if read_decisive(connection, page.survey.slug) != page.decisive:
-                raise Changed
 
     def last_origins(self, slug: str) -> list[str]:
         """Where a survey could be embedded when its page was last read here; for when it cannot be read again."""

@@ -55,6 +55,7 @@ def survey(slug: str) -> Page:
     try:
         return answered_openly(slug, remembered=request.method == "POST")
     except Changed:  # within the last second
+        session().rollback()
         return answered_openly(slug, remembered=False)
 
 
@@ -293,7 +294,9 @@ def taken_in(
     if known is not None:
         if taken := together().take(known, given, utc_now(), settings()):
             return taken
-        together().look_again(known)
+        # Over the connection that it goes on with: whoever held one and waited for another could wait for long.
+        if queries.read_decisive(session().connection(), survey.slug) != known.decisive:
+            raise Changed
     try:
         judgement = receiving.receive(session(), survey, invitation, given, utc_now(), settings())
     except service.SentTwice:
