@@ -53,7 +53,10 @@ class Whose:
     @property
     def waiting(self) -> ColumnElement[bool]:
         """Whether an answer that does not count is theirs."""
-        return or_(UnconfirmedAnswer.email == self.address, UnconfirmedAnswer.invitation_id.in_(self.invitation_ids))
+        return or_(
+            func.lower(UnconfirmedAnswer.email) == self.address,  # stands there as it was typed
+            UnconfirmedAnswer.invitation_id.in_(self.invitation_ids),
+        )
 
     @property
     def mails(self) -> ColumnElement[bool]:

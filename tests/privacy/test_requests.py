@@ -298,3 +298,24 @@ def test_what_belongs_to_nobody_is_not_taken_for_somebody_without_answers(
     assert session.get(Answer, kept.id) is not None
     assert session.scalars(select(UnconfirmedAnswer.page_key)).all() == ["a page"]
     session.rollback()
+
+
+def test_an_address_is_theirs_in_whatever_letters_they_typed_it(
+    make: Make, session: Session, sessions: Sessions, settings: Settings, now: datetime
+) -> None:
+    survey = make.survey("open")
+    for name, email in (("theirs", "Canary@Example.com"), ("another's", "acanary@example.com")):
+        session.add(
+            UnconfirmedAnswer(
+                survey_id=survey.id, page_key=name, sign="sent", state=UnconfirmedState.SUSPECT, reason="Too soon.",
+                context={}, seen_at=now, expires_at=now + timedelta(days=9), email=email,
+            )
+        )  # fmt: skip
+    session.commit()
+    assert set(service.show(session, ADDRESS, None, WHY, now, settings, originals=False)) == {
+        "answers that do not count"
+    }
+    session.commit()
+    erase(sessions, settings, now)
+    assert session.scalars(select(UnconfirmedAnswer.page_key)).all() == ["another's"]
+    session.commit()
