@@ -217,7 +217,10 @@ def forget_wishes(session: Session, person: Whose) -> None:
     elif row is not None:
         session.delete(row)
     session.execute(
-        update(Lift).where(Lift.address == person.address).values(address=nobody("once")).execution_options(**UNSEEN)
+        update(Lift)
+        .where(Lift.address == person.address)
+        .values(address=nobody("once"), reason=GONE)
+        .execution_options(**UNSEEN)
     )
     session.flush()
 
