@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -67,10 +68,17 @@ class Whose:
         to_address = and_(Notification.address == self.address, ~Notification.recipient.startswith("user:"))
         return or_(Notification.recipient.in_(recipients), to_address)
 
-    @property
-    def rejects(self) -> ColumnElement[bool]:
-        """Whether a line of a list that asked nobody names the address."""
-        return func.lower(cast(Reject.cells, String)).contains(f'"{self.address}"', autoescape=True)
+    def rejects(self, session: Session) -> Sequence[Reject]:
+        """The lines of lists that asked nobody and name the address."""
+        # JSON may write letters as numbers, so the database looks for those that it does not.
+        certain = max(re.findall(r"[!#-\[\]-~]+", self.address), key=len, default="@")
+        rows = session.scalars(
+            select(Reject)
+            .where(func.lower(cast(Reject.cells, String)).contains(certain, autoescape=True))
+            .order_by(Reject.id)
+        )
+        named = re.compile(rf"(?<![\w.+-]){re.escape(self.address)}(?![\w-]|\.\w)")
+        return [row for row in rows if any(named.search(cell.lower()) for cell in row.cells)]
 
 
 def whose(session: Session, address: str) -> Whose:
@@ -209,16 +217,16 @@ def lists(session: Session, person: Whose) -> Rows:
         .where(Recipient.email == person.address)
         .order_by(Recipient.id)
     )
-    rejected = session.execute(
-        select(Reject, Mailing.name).join(Mailing, Mailing.id == Reject.mailing_id).where(person.rejects)
-    )
+    rejected = person.rejects(session)
+    of = select(Mailing.id, Mailing.name).where(Mailing.id.in_({row.mailing_id for row in rejected}))
+    names = {row.id: row.name for row in session.execute(of)}
     return [
         *(
             {"mailing": row.name, "survey": row.survey}
             | values(row.Recipient, "line", "email", "name", "time_zone", "experience", "context", "state", "reason")
             for row in taken
         ),
-        *({"mailing": row.name} | values(row.Reject, "line", "reason", "cells") for row in rejected),
+        *({"mailing": names[row.mailing_id]} | values(row, "line", "reason", "cells") for row in rejected),
     ]
 
 

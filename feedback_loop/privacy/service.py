@@ -25,7 +25,7 @@ from feedback_loop.privacy.models import Asked, DataRequest
 from feedback_loop.privacy.queries import Rows, Whose, kept_about, whose
 from feedback_loop.reports.status.erasing import erase
 from feedback_loop.responses.handing import hand_over
-from feedback_loop.responses.mailings.models import Recipient, RecipientState, Reject
+from feedback_loop.responses.mailings.models import Recipient, RecipientState
 from feedback_loop.responses.models import Answer, Customer, Invitation, UnconfirmedAnswer
 from feedback_loop.settings import Settings
 
@@ -182,7 +182,8 @@ def forget_lists(session: Session, person: Whose) -> None:
             row.state = RecipientState.LEFT_OUT
         row.reason = NOT_SENT if row.state == RecipientState.LEFT_OUT else ""
         row.email, row.name, row.experience, row.context, row.next_at = nobody(row.id), "", "", {}, None
-    session.execute(delete(Reject).where(person.rejects).execution_options(**UNSEEN))
+    for line in person.rejects(session):
+        session.delete(line)
     session.flush()
 
 

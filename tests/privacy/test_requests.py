@@ -14,11 +14,11 @@ from feedback_loop.actions.models import Outcome, RunPerson
 from feedback_loop.db import Sessions
 from feedback_loop.followups.models import Fixed, FollowUp
 from feedback_loop.followups.service import record
-from feedback_loop.inbound.models import InboundMail, Way
+from feedback_loop.inbound.models import InboundMail, Lift, Way
 from feedback_loop.inbound.reading import Kind, Reading
 from feedback_loop.inbound.service import handle
 from feedback_loop.notifications.budget import Rank
-from feedback_loop.notifications.models import Cause, Notification, NotificationState, Suppression
+from feedback_loop.notifications.models import Cause, Notification, NotificationState, Scope, Suppression
 from feedback_loop.notifications.service import Owed, owe
 from feedback_loop.notifications.suppressing import suppress
 from feedback_loop.privacy import service
@@ -318,4 +318,38 @@ def test_an_address_is_theirs_in_whatever_letters_they_typed_it(
     session.commit()
     erase(sessions, settings, now)
     assert session.scalars(select(UnconfirmedAnswer.page_key)).all() == ["another's"]
+    session.commit()
+
+
+def test_lines_of_lists_that_name_the_address_somewhere_in_a_cell_are_theirs_and_longer_addresses_are_not(
+    make: Make, cast: Cast, session: Session, sessions: Sessions, settings: Settings, now: datetime
+) -> None:
+    mailing = Mailing(survey_id=make.survey("list").id, name="Old", why="You bought.", made_by=cast.ada, made_at=now)
+    session.add(mailing)
+    session.flush()
+    theirs = (" Jörg@Example.com ", "Jörg <jörg@example.com>", "jörg@example.com;Jörg")
+    others = ("anjörg@example.com", "jörg@example.com.au", "x.jörg@example.com")
+    for line, cell in enumerate((*theirs, *others)):
+        session.add(Reject(mailing_id=mailing.id, line=line, cause="no address", reason="None.", cells=["x", cell]))
+    session.commit()
+    found = service.show(session, "jörg@example.com", None, WHY, now, settings, originals=False)
+    assert [row["cells"][1] for row in found["lists of mailings"]] == list(theirs)
+    session.commit()
+    erase(sessions, settings, now, "jörg@example.com")
+    assert [row.cells[1] for row in session.scalars(select(Reject).order_by(Reject.line))] == list(others)
+    session.commit()
+
+
+def test_nothing_that_a_mail_server_said_of_the_address_is_left_where_it_was_written_to_again(
+    cast: Cast, session: Session, sessions: Sessions, settings: Settings, now: datetime
+) -> None:
+    lift = Lift(
+        address=ADDRESS, scope=Scope.EVERYTHING, cause=Cause.BOUNCED, reason=f"Came back: 550 <{ADDRESS}> unknown",
+        since=now, why="It works again.", by_id=cast.ada.id, at=now,
+    )  # fmt: skip
+    session.add(lift)
+    session.commit()
+    erase(sessions, settings, now)
+    assert ADDRESS not in dump(session)
+    assert session.scalars(select(Lift.why)).all() == ["It works again."]
     session.commit()
