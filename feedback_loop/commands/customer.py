@@ -29,6 +29,7 @@ def show(address: str, file: Path | None, why: str) -> None:
     That it was shown is logged under Settings, A customer's data, without the address.
     """
     from feedback_loop.privacy import service
+    from feedback_loop.store.backups import write_whole
 
     settings = settings_or_fail()
     sessions = open_database(settings)
@@ -42,10 +43,12 @@ def show(address: str, file: Path | None, why: str) -> None:
     text = json.dumps({"address": address, "kept": found}, ensure_ascii=False, indent=2)
     if file is None:
         if found:
-            out.print(text, markup=False)
+            out.print(text, markup=False, emoji=False)
         return
-    file.touch(mode=0o600)
-    file.write_text(text + "\n")
+    try:
+        write_whole(file, f"{text}\n".encode())
+    except OSError as error:
+        fail(f"{file} cannot be written: {error.strerror}.")
     for name, rows in found.items():
         out.print(f"{len(rows):>6,} {name}", markup=False)
     out.print(f"Written to {file}.", markup=False)

@@ -15,6 +15,7 @@ from feedback_loop.privacy.models import Asked, DataRequest
 from feedback_loop.responses.models import Answer, RawComment
 from feedback_loop.responses.raw import seal
 from feedback_loop.settings import Settings
+from feedback_loop.surveys.models import Survey
 from tests.store.conftest import at_home, installed
 
 ADDRESS = "maya@example.com"
@@ -58,6 +59,31 @@ def test_all_of_it_is_written_to_a_file_only_its_owner_reads(home: Settings, tmp
     assert kept["answers"][0]["original"] == "Write to m@x.example."
     assert "Write to [email]." in run("show", ADDRESS, "--why", "File 17").output
     assert log(home) == [Asked.ACCESS, Asked.ACCESS]
+
+
+def test_a_file_that_others_could_read_is_theirs_no_more(home: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "maya.json"
+    file.write_text("old")
+    file.chmod(0o644)
+    done = run("show", ADDRESS, "--json", str(file))
+    assert done.exit_code == 0, done.output
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert json.loads(file.read_text())["address"] == ADDRESS
+
+
+def test_a_file_that_cannot_be_written_is_a_message(home: Settings, tmp_path: Path) -> None:
+    done = run("show", ADDRESS, "--json", str(tmp_path / "nowhere" / "maya.json"))
+    assert done.exit_code == 1
+    assert "cannot be written" in done.output
+
+
+def test_what_is_printed_is_what_is_kept(home: Settings) -> None:
+    said = "Ship it :tada: [red]now[/red] " + "x" * 200
+    with at_home(home) as make:
+        survey = make.session.scalars(select(Survey)).one()
+        make.answer(said, survey, make.customer("Ann", "ann@example.com"))
+    done = run("show", "ann@example.com")
+    assert json.loads(done.output)["kept"]["answers"][0]["comment"] == said
 
 
 def test_erasing_asks_first(home: Settings) -> None:
