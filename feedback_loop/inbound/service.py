@@ -97,6 +97,8 @@ def follow(
     if reading.kind == Kind.REPLY:
         session.flush()
         return answered(session, mail, row, reading, words, now)
+    if row.is_to_nobody:  # what servers say names the address
+        return "The person it was for had their data erased; nothing follows."
     if is_too_old(row, now):
         return "The mail went out so long ago that nothing follows."
     if reading.kind == Kind.COMPLAINT:

@@ -27,6 +27,10 @@ CAME_BACK_FOR_NOW = "Came back, to be sent again: "
 """Begins the reason of a mail that a server brought back and might take another time."""
 
 
+NOBODY = "erased.invalid"
+"""The domain of addresses that were erased, one to which no mail is ever sent (RFC 2606)."""
+
+
 class Scope(StrEnum):
     """How far a suppression reaches."""
 
@@ -132,6 +136,11 @@ class Notification(Leased, Base):
         server_default="0",
         comment="claims in a row whose lease ran out: the worker ended meanwhile",
     )
+
+    @property
+    def is_to_nobody(self) -> bool:
+        """Whether the person it was for had their data erased."""
+        return self.address.endswith(f"@{NOBODY}")
 
 
 class Channel(Base):

@@ -19,7 +19,7 @@ from feedback_loop.followups.models import FollowUp
 from feedback_loop.inbound.erasing import forget_replies
 from feedback_loop.inbound.models import InboundMail, Lift
 from feedback_loop.notifications.budget import Rank
-from feedback_loop.notifications.models import Notification, NotificationState, Suppression
+from feedback_loop.notifications.models import NOBODY, Notification, NotificationState, Suppression
 from feedback_loop.notifications.suppressing import WISHES
 from feedback_loop.privacy.models import Asked, DataRequest
 from feedback_loop.privacy.queries import Rows, Whose, kept_about, whose
@@ -144,8 +144,8 @@ def forget(session: Session, address: str, now: datetime) -> None:
 
 
 def nobody(number: int | str) -> str:
-    """The address of nobody: the domain is one that no mail is ever sent to (RFC 2606)."""
-    return f"erased-{number}@erased.invalid"
+    """The address of nobody."""
+    return f"erased-{number}@{NOBODY}"
 
 
 def forget_mails(session: Session, person: Whose) -> None:

@@ -16,6 +16,7 @@ from feedback_loop.followups.models import Fixed, FollowUp
 from feedback_loop.followups.service import record
 from feedback_loop.inbound.models import InboundMail, Lift, Way
 from feedback_loop.inbound.reading import Kind, Reading
+from feedback_loop.inbound.reports import Report
 from feedback_loop.inbound.service import handle
 from feedback_loop.notifications.budget import Rank
 from feedback_loop.notifications.models import Cause, Notification, NotificationState, Scope, Suppression
@@ -352,4 +353,26 @@ def test_nothing_that_a_mail_server_said_of_the_address_is_left_where_it_was_wri
     erase(sessions, settings, now)
     assert ADDRESS not in dump(session)
     assert session.scalars(select(Lift.why)).all() == ["It works again."]
+    session.commit()
+
+
+def test_a_mail_that_comes_back_after_it_brings_nothing_of_the_address_with_it(
+    person: Person, session: Session, sessions: Sessions, settings: Settings, now: datetime
+) -> None:
+    erase(sessions, settings, now)
+    session.execute(Suppression.__table__.delete())  # type: ignore[attr-defined]
+    session.commit()
+    session.expire_all()
+    row = session.get_one(Notification, person.mails[0].id)
+    for key, kind, report in (
+        ("for now", Kind.DELAY, Report(True, False, False, "4.2.2", f"<{ADDRESS}> is full")),
+        ("for good", Kind.BOUNCE, Report(True, True, True, "5.1.1", f"<{ADDRESS}> unknown")),
+        ("spam", Kind.COMPLAINT, None),
+    ):
+        reading = Reading(kind, "It says so.", message_ids=(row.message_id,), report=report, key=key)
+        handle(session, settings, reading, "", Way.COMMAND, now)
+    session.commit()
+    assert row.state == NotificationState.SENT
+    assert ADDRESS not in dump(session)
+    assert not session.scalars(select(Suppression)).all()
     session.commit()
