@@ -202,7 +202,8 @@ def forget_customer(session: Session, person: Whose, now: datetime) -> None:
     )
     session.execute(
         update(RunPerson)
-        .where(RunPerson.customer_id == customer.id, RunPerson.is_told, RunPerson.run_id.in_(undecided))
+        # Whoever was left out for something else, too: colleagues could put them back.
+        .where(RunPerson.customer_id == customer.id, RunPerson.run_id.in_(undecided))
         .values(is_told=False, reason=Reason.ERASED.value)
         .execution_options(**UNSEEN)
     )

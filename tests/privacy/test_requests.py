@@ -9,8 +9,10 @@ from sqlalchemy import MetaData, select
 from sqlalchemy.orm import Session
 
 from feedback_loop import tokens
+from feedback_loop.actions.audience.choosing import Reason
 from feedback_loop.actions.closing.service import Closing, close
-from feedback_loop.actions.models import Outcome, RunPerson
+from feedback_loop.actions.models import NotificationRun, Outcome, RunPerson
+from feedback_loop.actions.runs import service as runs
 from feedback_loop.db import Sessions
 from feedback_loop.followups.models import Fixed, FollowUp
 from feedback_loop.followups.service import record
@@ -376,3 +378,20 @@ def test_a_mail_that_comes_back_after_it_brings_nothing_of_the_address_with_it(
     assert ADDRESS not in dump(session)
     assert not session.scalars(select(Suppression)).all()
     session.commit()
+
+
+def test_nobody_is_put_back_into_a_run_under_the_address_of_nobody(
+    make: Make, cast: Cast, session: Session, sessions: Sessions, settings: Settings, now: datetime
+) -> None:
+    texts = {"done": "Changed.", "root_cause": "Smudged.", "statement": "Parcels carry two labels."}
+    close(session, make.raised_item(2, cast.delivery), Closing(Outcome.FIXED, **texts), cast.omar, now, settings)
+    dropped = session.scalars(select(RunPerson).order_by(RunPerson.customer_id)).first()
+    assert dropped is not None
+    dropped.is_told, dropped.reason, dropped.by_hand = False, Reason.DROPPED.value, True
+    address, run_id = session.get_one(Customer, dropped.customer_id).email, dropped.run_id
+    session.commit()
+    erase(sessions, settings, now, address)
+    session.expire_all()
+    with pytest.raises(runs.Refused, match="not told"):
+        runs.put_back(session, session.get_one(NotificationRun, run_id), dropped.customer_id, cast.omar, now)
+    session.rollback()
