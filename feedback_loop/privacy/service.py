@@ -18,6 +18,7 @@ from feedback_loop.followups.erasing import forget_comments
 from feedback_loop.followups.models import FollowUp
 from feedback_loop.inbound.erasing import forget_replies
 from feedback_loop.inbound.models import InboundMail, Lift
+from feedback_loop.inbound.reading import ADDRESS
 from feedback_loop.notifications.budget import Rank
 from feedback_loop.notifications.models import NOBODY, Notification, NotificationState, Suppression
 from feedback_loop.notifications.suppressing import WISHES
@@ -25,7 +26,7 @@ from feedback_loop.privacy.models import Asked, DataRequest
 from feedback_loop.privacy.queries import Rows, Whose, kept_about, whose
 from feedback_loop.reports.status.erasing import erase
 from feedback_loop.responses.handing import hand_over
-from feedback_loop.responses.mailings.models import Recipient, RecipientState
+from feedback_loop.responses.mailings.models import Recipient, RecipientState, Reject
 from feedback_loop.responses.models import Answer, Customer, Invitation, UnconfirmedAnswer
 from feedback_loop.settings import Settings
 
@@ -252,7 +253,10 @@ def erase_again(session: Session, present: Session, now: datetime, settings: Set
 
 def all_addresses(session: Session) -> set[str]:
     """Every address of a customer, wherever it is kept."""
-    columns: list[Any] = [Customer.email, Recipient.email, UnconfirmedAnswer.email, Suppression.address, Lift.address]
+    columns: list[Any] = [
+        Customer.email, Recipient.email, UnconfirmedAnswer.email, Suppression.address, Lift.address, InboundMail.sender
+    ]  # fmt: skip
     found = {address for column in columns for address in session.scalars(select(column).distinct())}
     mails = select(Notification.address).where(~Notification.recipient.startswith("user:")).distinct()
-    return {each for each in found | set(session.scalars(mails)) if each}
+    named = {each for cells in session.scalars(select(Reject.cells)) for each in ADDRESS.findall(" ".join(cells))}
+    return {each.lower() for each in found | named | set(session.scalars(mails)) if each}

@@ -6,10 +6,13 @@ from datetime import timedelta
 
 from sqlalchemy import select
 
-from feedback_loop.accounts.models import Role
+from feedback_loop.accounts.models import Role, User
+from feedback_loop.inbound.models import InboundMail, Way
+from feedback_loop.inbound.reading import Kind
 from feedback_loop.notifications.models import Notification
 from feedback_loop.privacy.models import DataRequest
 from feedback_loop.privacy.service import erase_person
+from feedback_loop.responses.mailings.models import Mailing, Reject
 from feedback_loop.responses.models import Answer, Customer
 from feedback_loop.settings import Settings
 from feedback_loop.store.backups import back_up
@@ -53,6 +56,32 @@ def test_who_was_erased_since_does_not_come_back(home: Settings) -> None:
     assert "ann@example.com" not in addresses
     assert "ben@example.com" in addresses
     assert log == [WHY], "the log is kept for good"
+
+
+def test_who_is_named_only_by_a_list_or_a_mail_that_was_not_understood_does_not_come_back_either(
+    file_home: Settings,
+) -> None:
+    with at_home(file_home) as make:
+        fill(make)
+        ada = make.session.scalars(select(User)).first()
+        mailing = Mailing(survey_id=make.session.scalars(select(Survey.id)).first(), name="Old", why="You bought.",
+                          made_by=ada, made_at=NOW)  # fmt: skip
+        make.session.add(mailing)
+        make.session.flush()
+        cells = ["Cy <Cy@Example.com>"]
+        make.session.add(Reject(mailing_id=mailing.id, line=2, cause="no address", reason="None.", cells=cells))
+        make.session.add(InboundMail(key="k", way=Way.COMMAND, kind=Kind.UNCLEAR, received_at=NOW,
+                                     reason="It belongs to no mail.", sender="dee@example.com"))  # fmt: skip
+    file = back_up(file_home, None, NOW)
+    with at_home(file_home) as make:
+        for address in ("cy@example.com", "dee@example.com"):
+            erase_person(make.session, address, None, WHY, NOW, file_home)
+    done = restore(file_home, file, LATER)
+    assert done.replayed is not None
+    assert done.replayed.people == 2
+    with at_home(file_home) as make:
+        assert make.session.scalars(select(Reject)).all() == []
+        assert make.session.scalars(select(InboundMail.sender)).all() == [""]
 
 
 def test_who_came_back_before_the_backup_stays(home: Settings) -> None:
