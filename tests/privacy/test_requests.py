@@ -13,6 +13,7 @@ from feedback_loop.actions.audience.choosing import Reason
 from feedback_loop.actions.closing.service import Closing, close
 from feedback_loop.actions.models import NotificationRun, Outcome, RunPerson
 from feedback_loop.actions.runs import service as runs
+from feedback_loop.complaints.models import Statement
 from feedback_loop.db import Sessions
 from feedback_loop.followups.models import Fixed, FollowUp
 from feedback_loop.followups.service import record
@@ -20,6 +21,8 @@ from feedback_loop.inbound.models import InboundMail, Lift, Way
 from feedback_loop.inbound.reading import Kind, Reading
 from feedback_loop.inbound.reports import Report
 from feedback_loop.inbound.service import handle
+from feedback_loop.integrations.models import Tracker, TrackerIssue, TrackerKind
+from feedback_loop.integrations.trackers.service import ask_for_issue, draft_of
 from feedback_loop.notifications.budget import Rank
 from feedback_loop.notifications.models import Cause, Notification, NotificationState, Scope, Suppression
 from feedback_loop.notifications.service import Owed, owe
@@ -395,3 +398,26 @@ def test_nobody_is_put_back_into_a_run_under_the_address_of_nobody(
     with pytest.raises(runs.Refused, match="not told"):
         runs.put_back(session, session.get_one(NotificationRun, run_id), dropped.customer_id, cast.omar, now)
     session.rollback()
+
+
+def test_issues_that_were_asked_for_lose_their_words_and_keep_those_of_others(
+    person: Person, make: Make, cast: Cast, session: Session, sessions: Sessions, settings: Settings, now: datetime
+) -> None:
+    item = person.closure.action_item
+    tracker = Tracker(
+        name="Code", kind=TrackerKind.GITHUB, base_url="https://api.example", project="a/b", sealed_token=b"x",
+        hook_hash="x" * 64, sealed_hook=b"x", created_by_id=cast.ada.id, created_at=now,
+    )  # fmt: skip
+    session.add(tracker)
+    session.flush()
+    statements = session.scalars(select(Statement).order_by(Statement.id)).all()
+    title, body = draft_of(item, list(statements), settings)
+    ask_for_issue(session, item, tracker, title, body, "a" * 32, cast.ada, now)
+    session.commit()
+    assert WORDS in body
+    erase(sessions, settings, now)
+    session.expire_all()
+    kept = session.scalars(select(TrackerIssue.body)).one()
+    assert WORDS not in kept
+    assert "“The parcel of Ben.”" in kept
+    session.commit()

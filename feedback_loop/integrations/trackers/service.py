@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ from feedback_loop.accounts.models import Team, User
 from feedback_loop.actions.models import ActionItem
 from feedback_loop.actions.service import note
 from feedback_loop.complaints.models import Statement
+from feedback_loop.followups.erasing import ERASED_WORDS
 from feedback_loop.integrations.models import IssueState, Tracker, TrackerIssue, TrackerKind
 from feedback_loop.integrations.service import Refused, decrypted, encrypted
 from feedback_loop.integrations.trackers import github, gitlab, jira
@@ -163,6 +165,15 @@ def plain(text: str) -> str:
     text = re.sub(r"(?:[a-z][a-z0-9+.-]*://|www\.)\S+", "[link]", text, flags=re.IGNORECASE)
     text = re.sub(r"([@#!])(?=\w)", "\\1\u200b", text)
     return text if len(text) <= 500 else text[:500].rsplit(" ", 1)[0] + " …"
+
+
+def forget_in_issues(session: Session, texts: Iterable[str]) -> None:
+    """Take erased statements out of the issues that were asked for with them. What lies in the tracker stays there."""
+    for quote in {f"“{plain(text)}”" for text in texts if text}:
+        rows = session.scalars(select(TrackerIssue).where(TrackerIssue.body.contains(quote, autoescape=True)))
+        for row in rows.all():
+            row.body = row.body.replace(quote, ERASED_WORDS)
+    session.flush()
 
 
 def ask_for_issue(

@@ -23,6 +23,7 @@ from feedback_loop.followups.erasing import forget_comments
 from feedback_loop.followups.service import lock_item
 from feedback_loop.inbound.bounces import closure_about
 from feedback_loop.inbound.erasing import forget_replies
+from feedback_loop.integrations.trackers.service import forget_in_issues
 from feedback_loop.jobs.claims import queue
 from feedback_loop.notifications.budget import Rank
 from feedback_loop.notifications.models import Notification, NotificationState
@@ -108,6 +109,7 @@ def erase(session: Session, answer: Answer, now: datetime) -> bool:
     session.expunge_all()
     count_changes(session, gone)
     forget_vectors(session, vectors)
+    forget_in_issues(session, [text for text, _ in said.words])
     if customer_id is not None:
         lock_items(session, customer_id)
         quoting = forget_quotes(session, customer_id, said)
