@@ -33,7 +33,9 @@ def hand_over(
     except NoRight:
         kept = session.get(RawComment, answer.id)
         return "Kept encrypted; whoever has the right to read originals gets it here." if kept else ""
-    except (Destroyed, Refused):
+    except Destroyed:
         return ""
-    except RawTextUnreadable as error:
-        return str(error)
+    except (Refused, RawTextUnreadable) as error:
+        waits = isinstance(answer, Answer) and answer.redacted_at is None
+        is_kept = session.get(RawComment, answer.id) is not None
+        return str(error) if is_kept and (waits or isinstance(error, RawTextUnreadable)) else ""

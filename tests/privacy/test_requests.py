@@ -421,3 +421,17 @@ def test_issues_that_were_asked_for_lose_their_words_and_keep_those_of_others(
     assert WORDS not in kept
     assert "“The parcel of Ben.”" in kept
     session.commit()
+
+
+def test_a_file_says_of_words_that_are_still_being_blanked_out_that_there_are_some(
+    make: Make, cast: Cast, session: Session, settings: Settings, now: datetime
+) -> None:
+    cast.ada.reads_raw = True
+    answer = make.answer("", customer=make.customer(NAME, ADDRESS))
+    answer.redacted_at = answer.analysed_at = answer.comment = None
+    sealed = seal(f"The {WORDS}.", settings.secret_key, now)
+    session.add(RawComment(answer_id=answer.id, sealed=sealed, expires_at=now + timedelta(days=9)))
+    session.commit()
+    found = service.show(session, ADDRESS, cast.ada, WHY, now, settings, originals=True)
+    assert "Look again in a minute" in found["answers"][0]["original"]
+    session.rollback()
