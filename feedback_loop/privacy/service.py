@@ -126,6 +126,8 @@ def forget(session: Session, address: str, now: datetime) -> None:
     Answers go as if the customer had erased each. Rows that say that something was asked, sent or answered keep that,
     without address, name, words or a link that still opens. Who wanted no mail stays in that list, and there alone.
     """
+    # Before it is asked whose the address is: a mailing that is just asking them makes them a customer.
+    session.execute(select(Recipient.id).where(Recipient.email == address.strip().lower()).with_for_update())
     person = whose(session, address)
     for number in session.scalars(select(Answer.id).where(person.answers).order_by(Answer.id)).all():
         answer = session.get(Answer, number)
