@@ -36,7 +36,7 @@ LEASE = timedelta(minutes=1)
 AT_ONCE = 10  # searches that share one look at all vectors
 MOST_ATTEMPTS = 3
 CANDIDATES = 3 * SHOWN  # texts; some are parts that stand for a comment which is found by itself, too
-CHUNK = 10_000  # vectors held at once: 15 MB of float32 for MiniLM, and as much again twice while they are unpacked
+CHUNK = 2_000  # vectors held at once: 3 MB of float32 for MiniLM, and as much again twice while they are unpacked
 EXACT = 200_000  # different texts up to which all are compared
 COMPLAINTS = 30  # beyond that: complaints whose statements are compared
 EXEMPLARS_EACH = 50  # at most so many of one complaint stand in the way of the next
