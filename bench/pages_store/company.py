@@ -36,6 +36,7 @@ def company(store: Store) -> None:
         role=[roles[n] if n < 4 else "owner" for n in range(PEOPLE)],
         team_id=1 + ids % TEAMS,
         password_hash="none",
+        session_epoch=0,  # as the sessions of `bench/pages.py` have it
         reads_raw=[n == 3 for n in ids],
         digest="daily",
         created_at=store.ago(YEAR),
