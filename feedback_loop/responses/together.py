@@ -28,6 +28,7 @@ from feedback_loop.settings import Settings
 log = logging.getLogger(__name__)
 
 MOST = 100  # answers in one transaction
+GATHER = 0.005  # seconds that whoever writes waits for others, where others came the last time, too
 REMEMBER = 1.0  # seconds for which what a page needs to know is not read again before its answer is written
 
 
@@ -72,6 +73,7 @@ class Together:
         self.remembered: dict[str, tuple[float, OpenPage]] = {}
         self.waiting: list[Waiting] = []
         self.is_written_to = False
+        self.wrote = 0
         self.adding = threading.Lock()
 
     def page(self, slug: str, remembered: bool) -> OpenPage | None:
@@ -156,6 +158,8 @@ class Together:
             one.turn.acquire()
         if one.is_done:
             return
+        if self.wrote > 1:
+            time.sleep(GATHER)
         with self.adding:
             batch, self.waiting = self.waiting[:MOST], self.waiting[MOST:]
         try:
@@ -165,6 +169,7 @@ class Together:
             # wrong.
             log.debug("Answers could not be written together.", exc_info=True)
         finally:
+            self.wrote = len(batch)
             with self.adding:
                 self.is_written_to = bool(self.waiting)
                 following = self.waiting[:1]
