@@ -1,8 +1,8 @@
 """Backs a database up while a hundred writes a second go on, restores it, and compares.
 
-Measured in one run, on SQLite and on PostgreSQL: how long writers wait without a backup and while `feedback-loop
-backup` runs again and again; whether each backup is whole and holds the rows its manifest says; how long `feedback-loop
-restore` takes; and whether the web server starts on what was restored.
+Measured in one run, on SQLite and on PostgreSQL: how long writers wait without a backup (before and after) and while
+`feedback-loop backup` runs again and again; whether each backup is whole and holds the rows its manifest says; how long
+`feedback-loop restore` takes; and whether the web server starts on what was restored.
 
 A write is the insert of one answer, committed with full durability. Writers keep to their schedule: one that is late
 counts from the moment at which it was due, so that nobody's waiting is hidden.
@@ -65,6 +65,7 @@ def fill(url: str, megabytes: int) -> None:
         with engine.begin() as connection:
             connection.execute(insert(Answer), [an_answer(now) for _ in range(1000)])
     engine.dispose()
+    os.sync()  # what fills it is not to be written while writers are timed
 
 
 class Writers:
@@ -134,12 +135,14 @@ def measure(kind: str, megabytes: int, seconds: float) -> dict[str, bool]:
         with Writers(sessions) as writers:
             time.sleep(2)
             writers.phase = "without"
-            time.sleep(seconds)
+            time.sleep(seconds / 2)
             writers.phase = "with"
             began = time.perf_counter()
             while time.perf_counter() - began < seconds:
                 backups.append(folder / "backups" / f"{len(backups)}{'.db' if kind == 'sqlite' else '.dump'}")
                 took.append(command(url, folder, "backup", str(backups[-1])))
+            writers.phase = "without"
+            time.sleep(seconds / 2)
         with reading(sessions) as session:
             at_the_end = session.scalar(select(func.count()).select_from(Answer)) or 0
         engine.dispose()

@@ -79,7 +79,7 @@ def warn_of_sqlite(settings: Settings) -> None:
 
 def give_way() -> None:
     """Let this process have what others leave of the machine: whoever waits for a page goes before."""
-    os.nice(10)
+    os.nice(19)
 
 
 def bar(*columns: Any) -> Progress:

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib.metadata import version
+from io import BufferedWriter
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,9 @@ DRAFT = re.compile(r"\.feedback-loop-\d{8}T\d{6}Z\.(db|dump)(\.json)?\.\d+(-jour
 BROKEN_OFF = timedelta(hours=6)  # without a write
 PURPOSE = "backup"
 CHUNK = 1024 * 1024
-STRETCH = 2 * 1024 * 1024  # bytes that a backup of SQLite writes at once
-PAUSE = 0.02  # seconds between them
+STRETCH = 512 * 1024  # bytes that a backup brings to the disk at once
+PAUSE = 0.01  # seconds between them
+BREATH = 0.0005  # seconds after each bit that pg_dump writes
 OPERATIONS = 1_000  # of SQLite, after which it is asked how far it is
 
 Progress = Callable[[str, float], None]  # what is being done, and the share of it that is done, 0 to 1
@@ -255,12 +257,33 @@ def from_postgres(engine: Engine, draft: Path, progress: Progress) -> tuple[dict
         full = str(connection.scalar(text("SHOW server_version")))
         rows, found = counts(connection), revision(connection)
         # Compressed, a dump is about a fifth of the database.
-        postgres.run(
-            [program, "--format=custom", "--no-password", f"--snapshot={snapshot}", f"--file={draft}"],
-            postgres.address(engine.url),
-            lambda: progress("Writing", 0.9 * min(1.0, draft.stat().st_size / (size / 5))),
-        )
+        with draft.open("wb") as file:
+            postgres.run(
+                [program, "--format=custom", "--no-password", f"--snapshot={snapshot}"],
+                postgres.address(engine.url),
+                slowly(file, lambda written: progress("Writing", 0.9 * min(1.0, written / (size / 5)))),
+            )
     return rows, found, full
+
+
+def slowly(file: BufferedWriter, progress: Callable[[int], None]) -> Callable[[bytes], None]:
+    """What takes the bits of a dump. A program runs in slices of some milliseconds, however low its priority, while
+    those who write answers wait for a processor: so `pg_dump` is kept waiting after each bit."""
+    written = synced = 0
+
+    def take(bit: bytes) -> None:
+        nonlocal written, synced
+        file.write(bit)
+        written += len(bit)
+        time.sleep(BREATH)
+        if written - synced >= STRETCH:
+            synced = written
+            file.flush()
+            os.fsync(file.fileno())
+            time.sleep(PAUSE)
+            progress(written)
+
+    return take
 
 
 def sha256(file: Path, progress: Callable[[float], None] = lambda _share: None) -> str:

@@ -8,12 +8,14 @@ import shutil
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from psycopg.conninfo import make_conninfo
 from sqlalchemy import URL, Engine, make_url, text
 
 from feedback_loop.db import make_engine
 
+BIT = 4096  # bytes; the least that a pipe can hold
 WHERE = "Install PostgreSQL's client programs (Debian: apt install postgresql-client)"
 
 
@@ -47,13 +49,14 @@ def tool(name: str, server: int) -> str:
     return path
 
 
-def run(command: Sequence[str], url: str, watch: Callable[[], None] = lambda: None) -> None:
+def run(command: Sequence[str], url: str, take: Callable[[bytes], object] | None = None) -> None:
     """Run a program of PostgreSQL on a database. The password goes by the environment, where other users cannot see it.
 
     Args:
         command: Program and arguments; the database is added.
         url: Address of the database.
-        watch: Called five times a second meanwhile.
+        take: Given what the program writes to its standard output, bit by bit; the program waits while it is at it,
+            and cannot run ahead.
 
     Raises:
         ToolFailed: It ended with an error; carries its words.
@@ -65,22 +68,31 @@ def run(command: Sequence[str], url: str, watch: Callable[[], None] = lambda: No
     # Settings of ours for the driver that libpq knows as well; what it does not know, it refuses.
     conninfo = make_conninfo("", **{key: value for key, value in found.items() if key != "context"})
     environ = os.environ | ({"PGPASSWORD": str(password)} if password else {})
-    process = subprocess.Popen(  # noqa: S603
-        [*command, f"--dbname={conninfo}"], env=environ, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
-    try:
-        while True:
-            try:
-                _, said = process.communicate(timeout=0.2)
-                break
-            except subprocess.TimeoutExpired:
-                watch()
-    except BaseException:
-        process.kill()
-        process.wait()
-        raise
-    if process.returncode:
-        raise ToolFailed(f"{Path(command[0]).name} failed: {said.strip()[-1500:]}")
+    with TemporaryFile() as said:
+        process = subprocess.Popen(  # noqa: S603
+            [*command, f"--dbname={conninfo}"],
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE if take else None,
+            stderr=said,
+            bufsize=0,
+            pipesize=BIT,
+        )
+        try:
+            if take is not None:
+                assert process.stdout is not None
+                with process.stdout as stream:
+                    while chunk := stream.read(BIT):
+                        take(chunk)
+            process.wait()
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        if process.returncode:
+            said.seek(0)
+            words = said.read().decode(errors="replace").strip()
+            raise ToolFailed(f"{Path(command[0]).name} failed: {words[-1500:]}")
 
 
 def named(url: str, database: str) -> str:
