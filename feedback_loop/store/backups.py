@@ -36,10 +36,11 @@ NAME = re.compile(r"feedback-loop-\d{8}T\d{6}Z\.(db|dump)")
 DRAFT = re.compile(r"\.feedback-loop-\d{8}T\d{6}Z\.(db|dump)(\.json)?\.\d+(-journal|-wal|-shm)?")
 BROKEN_OFF = timedelta(hours=6)  # without a write
 PURPOSE = "backup"
-CHUNK = 1024 * 1024
+CHUNK = 256 * 1024
 STRETCH = 512 * 1024  # bytes that a backup brings to the disk at once
-PAUSE = 0.01  # seconds between them
-BREATH = 0.0005  # seconds after each bit that pg_dump writes
+PAUSE = 0.02  # seconds between them
+SLICE = 0.002  # seconds of work
+BREATH = 0.0005  # seconds between them
 OPERATIONS = 1_000  # of SQLite, after which it is asked how far it is
 
 Progress = Callable[[str, float], None]  # what is being done, and the share of it that is done, 0 to 1
@@ -143,6 +144,12 @@ def back_up(
         finally:
             engine.dispose()
         progress("Reading it back", 0.9)
+        breathe = breathing()
+
+        def seen(share: float) -> None:
+            breathe()
+            progress("Reading it back", 0.9 + share / 10)
+
         manifest = Manifest(
             made_at=made_at.isoformat(),
             program=version("feedback-loop"),
@@ -150,7 +157,7 @@ def back_up(
             server=server,
             revision=found,
             tables=rows,
-            sha256=sha256(draft, lambda share: progress("Reading it back", 0.9 + share / 10)),
+            sha256=sha256(draft, seen),
             size=draft.stat().st_size,
             key_check=key_check(settings.secret_key, made_at.isoformat()),
         )
@@ -180,10 +187,12 @@ def from_sqlite(engine: Engine, draft: Path, progress: Progress) -> tuple[dict[s
     connection = engine.raw_connection()
     try:
         written = 0
+        breathe = breathing()
 
         def look() -> None:
             # Brought to the disk bit by bit, with pauses: those who write answers meanwhile wait for the same disk.
             nonlocal written
+            breathe()
             with suppress(OSError):  # SQLite itself says what is wrong
                 size = draft.stat().st_size
                 if size - written >= STRETCH:
@@ -204,11 +213,15 @@ def from_sqlite(engine: Engine, draft: Path, progress: Progress) -> tuple[dict[s
     finally:
         connection.close()
     progress("Checking", 0.7)
-    return check_sqlite(draft)
+    return check_sqlite(draft, breathing())
 
 
-def check_sqlite(file: Path) -> tuple[dict[str, int], str, str]:
+def check_sqlite(file: Path, meanwhile: Callable[[], None] | None = None) -> tuple[dict[str, int], str, str]:
     """Check a file that nobody else has open, and count what it holds.
+
+    Args:
+        file: The database.
+        meanwhile: Called again and again.
 
     Returns:
         Rows by table, revision of the schema, version of SQLite.
@@ -221,6 +234,7 @@ def check_sqlite(file: Path) -> tuple[dict[str, int], str, str]:
         connection = driver.connect(str(file), isolation_level=None)
         try:
             connection.execute("PRAGMA journal_mode=DELETE")  # so that the one file is all of it
+            connection.set_progress_handler(meanwhile, OPERATIONS)
             said = [row[0] for row in connection.execute("PRAGMA integrity_check(10)")]
         finally:
             connection.close()
@@ -266,9 +280,23 @@ def from_postgres(engine: Engine, draft: Path, progress: Progress) -> tuple[dict
     return rows, found, full
 
 
+def breathing() -> Callable[[], None]:
+    """What a backup calls again and again while it works, to stand back for a moment after each slice. The machine lets
+    a program run for several milliseconds, however low its priority, while those who write answers wait for a
+    processor; so a backup works in shorter slices."""
+    began = time.perf_counter()
+
+    def breathe() -> None:
+        nonlocal began
+        if time.perf_counter() - began >= SLICE:
+            time.sleep(BREATH)
+            began = time.perf_counter()
+
+    return breathe
+
+
 def slowly(file: BufferedWriter, progress: Callable[[int], None]) -> Callable[[bytes], None]:
-    """What takes the bits of a dump. A program runs in slices of some milliseconds, however low its priority, while
-    those who write answers wait for a processor: so `pg_dump` is kept waiting after each bit."""
+    """What takes the bits of a dump, each a slice of work for `pg_dump`, which waits meanwhile."""
     written = synced = 0
 
     def take(bit: bytes) -> None:
