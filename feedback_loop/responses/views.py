@@ -28,7 +28,7 @@ from feedback_loop.responses.queries import OpenPage
 from feedback_loop.responses.tagging import named
 from feedback_loop.responses.thanking import Said, read_by, thanks_for
 from feedback_loop.responses.together import Changed, Together
-from feedback_loop.surveys.availability import NOT_PUBLIC_YET, Availability
+from feedback_loop.surveys.availability import NOT_PUBLIC_YET, Availability, availability
 from feedback_loop.surveys.models import Survey
 from feedback_loop.surveys.scales import SCALES
 from feedback_loop.surveys.views import spoken
@@ -68,7 +68,7 @@ def answered_openly(slug: str, remembered: bool) -> Page:
     known = open_page_or_404(slug, remembered)
     survey = known.survey
     form = answer_form(survey, f"answer:{survey.slug}", {"score": asked_score(survey)})
-    standing = queries.availability_of(session(), survey, utc_now())
+    standing = open_standing(survey)
     if standing == Availability.FULL and form.shown and queries.page_was_answered(session(), form.shown.key):
         standing = Availability.OPEN  # a movement on this page counted as the last answer; its words belong to it
     if standing != Availability.OPEN:
@@ -206,7 +206,7 @@ def survey_sign(slug: str) -> Page:
     """A person moved on the page of a score link."""
     known = open_page_or_404(slug)
     survey = known.survey
-    if queries.availability_of(session(), survey, utc_now()) != Availability.OPEN:
+    if open_standing(survey) != Availability.OPEN:
         abort(410)
     return noticed(survey, None, f"answer:{survey.slug}", given_context(request.form), known)
 
@@ -414,6 +414,12 @@ def layout() -> dict[str, Any]:
     """The layout of the page, and whether that is the one for frames."""
     embedded = is_embedded()
     return {"embedded": embedded, "layout": "layouts/embedded.html" if embedded else "layouts/public.html"}
+
+
+def open_standing(survey: Survey) -> Availability:
+    """Whether a survey takes answers. Asks the database only where that depends on how many there are."""
+    now = utc_now()
+    return availability(survey, now) if survey.answer_limit is None else queries.availability_of(session(), survey, now)
 
 
 def standing_for(survey: Survey, earlier: Answer | None) -> Availability:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from flask import Flask, g, request
+from flask import Flask, Request, g, request
 from flask import Response as FlaskResponse
-from flask.sessions import SecureCookieSessionInterface, SessionMixin
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from werkzeug.wrappers import Response
 
 from feedback_loop.web import problems
@@ -59,6 +59,12 @@ def keep_private(response: Response) -> Response:
 
 class PageSessions(SecureCookieSessionInterface):
     """Sessions in a cookie, for pages. A program never gets one, whatever it sends."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """Read the cookie. Customers send none, and need not wait until what would check one is made."""
+        if self.get_cookie_name(app) not in request.cookies:
+            return self.session_class()
+        return super().open_session(app, request)
 
     def save_session(self, app: Flask, session: SessionMixin, response: FlaskResponse) -> None:
         """Set the cookie where there is something to set."""
