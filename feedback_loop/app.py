@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from importlib import import_module
+from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Flask
@@ -45,6 +47,16 @@ PUBLIC = (
 FORM_LIMIT = 1024 * 1024  # bytes of one form; a comment of the longest kind fits many times
 
 
+class Application(Flask):
+    """Flask with what is ours."""
+
+    request_class = Request
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Functions as they are: none of ours is a coroutine, and to ask each of them at each request takes time."""
+        return func
+
+
 def create_app(settings: Settings, sessions: Sessions) -> Flask:
     """Build the web application.
 
@@ -52,8 +64,7 @@ def create_app(settings: Settings, sessions: Sessions) -> Flask:
         settings: Of this installation.
         sessions: Maker of database sessions.
     """
-    app = Flask("feedback_loop", template_folder=str(resource("templates")))
-    app.request_class = Request
+    app = Application("feedback_loop", template_folder=str(resource("templates")))
     app.config.update(
         SECRET_KEY=settings.secret_key,
         MAX_CONTENT_LENGTH=FORM_LIMIT,

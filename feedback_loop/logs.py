@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import structlog
 from sqlalchemy.exc import DBAPIError, StatementError
@@ -34,7 +34,7 @@ CALLER = re.compile(r"(ip=|request (?!from ))\S+")
 QUOTING = (ValueError, LookupError, DBAPIError, StatementError)
 HIDDEN = "[hidden]"
 DEFAULT = ("console", "info")
-KEPT = frozenset({"request_id", "timestamp", "level", "logger", "route"})  # ours, and of a form of their own
+KEPT = frozenset({"request_id", "time", "level", "logger", "route", "method"})  # ours, and of a form of their own
 CLAIMS_NAMED = 10
 Event = MutableMapping[str, Any]
 
@@ -110,6 +110,41 @@ def is_json(chosen: str, stream: TextIO) -> bool:
     return chosen == "json" or (chosen == "auto" and not stream.isatty())
 
 
+BEFORE: tuple[Processor, ...] = (
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.ExtraAdder(),
+    structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+    explain,
+    mask,
+)
+
+
+class Formatter(logging.Formatter):
+    """Lets processors of structlog write each record. Unlike its own ProcessorFormatter it makes no copy of the record
+    first, which took a third of the time of a line: there is one handler, and no processor changes a record.
+
+    Args:
+        processors: Each is given what the one before made of the event; the last returns the line.
+    """
+
+    def __init__(self, processors: Sequence[Processor]) -> None:
+        super().__init__()
+        self.processors = processors
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line of a record."""
+        event: Any = {"event": record.getMessage(), "_record": record}
+        if record.exc_info:
+            event["exc_info"] = record.exc_info
+        *before, last = self.processors
+        for each in before:
+            event = each(None, record.levelname.lower(), event)
+        del event["_record"]
+        return cast(str, last(None, record.levelname.lower(), event))
+
+
 class Lines(logging.StreamHandler[TextIO]):
     """Writes the log, and knows in which format and from which level on."""
 
@@ -137,26 +172,14 @@ def configure(settings: Settings | None = None, stream: TextIO | None = None) ->
 def write_as(chosen: str, level: str, stream: TextIO | None = None) -> logging.Handler:
     """The same, by format and least level; see `written_as`."""
     stream = stream or sys.stderr
-    before: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.stdlib.ExtraAdder(),
-        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
-        explain,
-        mask,
-    ]
     last: Processor = (
         structlog.processors.JSONRenderer(ensure_ascii=False, default=lambda value: type(value).__name__)
         if is_json(chosen, stream)
         else structlog.dev.ConsoleRenderer(colors=stream.isatty(), timestamp_key="time", pad_event_to=0)
     )
-    formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=before, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last]
-    )
     handler = Lines(stream)
     handler.written_as = chosen, level
-    handler.setFormatter(formatter)
+    handler.setFormatter(Formatter([*BEFORE, last]))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())

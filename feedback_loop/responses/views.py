@@ -502,8 +502,10 @@ def given_context(values: MultiDict[str, Any]) -> dict[str, str]:
     context: dict[str, str] = {}
     for sent, value in values.items():
         key = sent or ""  # a part of a multipart form can come without a name
+        if not key.startswith(CONTEXT_PREFIX):
+            continue
         name = clean_text(key.removeprefix(CONTEXT_PREFIX)).strip()
         text = clean_text(value).strip()[:LONGEST_VALUE]
-        if key.startswith(CONTEXT_PREFIX) and 0 < len(name) <= LONGEST_NAME and text and len(context) < MOST_CONTEXT:
+        if 0 < len(name) <= LONGEST_NAME and text and len(context) < MOST_CONTEXT:
             context[name] = text
     return context

@@ -6,7 +6,6 @@ read, whether it counts. Where the storage does not answer nothing is limited: p
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import ipaddress
 import logging
@@ -16,6 +15,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import TypeVar, cast
 
 from flask import Flask, Response, current_app, g, request
@@ -60,12 +60,18 @@ SEARCHES = RateLimitItemPerMinute(30, namespace="feedback-loop:searches")
 
 def answers() -> RateLimitItem:
     """What one network may send to one survey before its browsers have to prove that they work for it."""
-    return RateLimitItemPerMinute(settings().answers_per_minute, namespace="feedback-loop:answers")
+    return per_minute(settings().answers_per_minute, "feedback-loop:answers")
 
 
 def api_requests() -> RateLimitItem:
     """What one API key may ask."""
-    return RateLimitItemPerMinute(settings().api_requests_per_minute, namespace="feedback-loop:api")
+    return per_minute(settings().api_requests_per_minute, "feedback-loop:api")
+
+
+@cache
+def per_minute(amount: int, namespace: str) -> RateLimitItem:
+    """A limit that the settings say, made once."""
+    return RateLimitItemPerMinute(amount, namespace=namespace)
 
 
 def init_app(app: Flask, settings: Settings) -> None:
@@ -104,7 +110,7 @@ def network(address: str) -> str:
 def veiled(text: str) -> str:
     """What is kept of something personal that is counted by: its hash with this installation's key and today's date."""
     key = f"limits:{utc_now():%Y-%m-%d}:{settings().secret_key}".encode()
-    return hmac.new(key, text.encode("utf-8", "replace"), hashlib.sha256).hexdigest()[:32]
+    return hmac.digest(key, text.encode("utf-8", "replace"), "sha256").hex()[:32]
 
 
 def is_over(limit: RateLimitItem, *who: str) -> bool:

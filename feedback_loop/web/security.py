@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from flask import Flask, Request, g, request
 from flask import Response as FlaskResponse
@@ -23,6 +23,14 @@ POLICY = {
 }
 
 
+def written(policy: Mapping[str, str]) -> str:
+    """A policy as its header says it."""
+    return "; ".join(f"{name} {value}" for name, value in policy.items())
+
+
+USUAL = written(POLICY)
+
+
 def allow(directive: str, sources: Iterable[str]) -> None:
     """Change one line of the content security policy of the page that is being made.
 
@@ -38,8 +46,9 @@ def allow(directive: str, sources: Iterable[str]) -> None:
 def add_headers(response: Response) -> Response:
     """Set what the page has not set for itself."""
     headers = response.headers
-    policy = POLICY | g.get("policy", {})
-    headers.setdefault("Content-Security-Policy", "; ".join(f"{name} {value}" for name, value in policy.items()))
+    changed = g.get("policy", {})
+    policy = POLICY | changed
+    headers.setdefault("Content-Security-Policy", written(policy) if changed else USUAL)
     headers.setdefault("X-Content-Type-Options", "nosniff")
     if policy["frame-ancestors"] == "'none'":
         headers.setdefault("X-Frame-Options", "DENY")  # it knows no list, so where there is one it would refuse all
