@@ -266,6 +266,8 @@ def from_postgres(engine: Engine, draft: Path, progress: Progress) -> tuple[dict
     server = postgres.server_version(engine)
     program = postgres.tool("pg_dump", server)
     with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
+        # It rests while the dump is written; some servers end a transaction that does.
+        connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
         snapshot = connection.scalar(text("SELECT pg_export_snapshot()"))
         size = connection.scalar(text("SELECT pg_database_size(current_database())")) or 1
         full = str(connection.scalar(text("SHOW server_version")))

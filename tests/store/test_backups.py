@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from feedback_loop.db import is_current, make_engine, migrate, sqlite_driver, sqlite_file
 from feedback_loop.notifications.models import Notification, NotificationState, Suppression
@@ -33,7 +33,7 @@ from feedback_loop.store.replaying import UNKNOWN, Replayed
 from feedback_loop.store.restoring import RestoreFailed, restore
 from feedback_loop.surveys.models import Survey
 from tests.conftest import NOW
-from tests.store.conftest import another_key, at_home
+from tests.store.conftest import another_key, at_home, installed, postgres_url
 
 LATER = NOW + timedelta(hours=3)
 
@@ -282,6 +282,16 @@ def test_nothing_is_restored_under_somebody_at_work(home: Settings) -> None:
     with alone(home.database_url, "restored"), pytest.raises(InUse, match="just being restored"):
         announce(home.database_url)
     restore(home, file, LATER)
+
+
+def test_a_server_that_ends_transactions_at_rest_does_not_end_a_backup(tmp_path: Path, postgres_name: str) -> None:
+    home = installed(tmp_path, postgres_url(postgres_name))
+    fill(home)
+    engine = make_engine(home.database_url)
+    with engine.begin() as connection:
+        connection.execute(text(f"ALTER DATABASE {postgres_name} SET idle_in_transaction_session_timeout = 100"))
+    engine.dispose()
+    assert read_manifest(back_up(home, None, NOW)).tables["answers"] == 2
 
 
 def test_a_program_of_postgresql_that_is_missing_or_too_old_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
