@@ -38,20 +38,21 @@ def about_the_key(settings: Settings) -> str:
 @click.command()
 @click.argument("target", required=False, type=click.Path(path_type=Path))
 @click.option("--keep", type=click.IntRange(1, 10_000), default=None, help="Remove all but so many of the newest.")
+@click.option("--hurry", is_flag=True, help="Take no breaks. Whoever answers meanwhile waits longer.")
 @guarded
-def backup(target: Path | None, keep: int | None) -> None:
+def backup(target: Path | None, keep: int | None, hurry: bool) -> None:
     """Write a backup to TARGET, a folder or a file; by default to BACKUP_FOLDER. Everybody may go on working meanwhile.
 
     Beside it a manifest is written, FILE.json, that `restore` needs. The secret key is not in the backup.
     """
-    from feedback_loop.store.backups import BackupFailed, back_up, forget_older, read_manifest
+    from feedback_loop.store.backups import GENTLE, HURRIED, BackupFailed, back_up, forget_older, read_manifest
     from feedback_loop.store.postgres import ToolFailed
 
     give_way()
     settings = settings_or_fail()
     with shown("Backup") as progress:
         try:
-            file = back_up(settings, target, utc_now(), progress)
+            file = back_up(settings, target, utc_now(), progress, HURRIED if hurry else GENTLE)
         except (BackupFailed, ToolFailed) as error:
             fail(str(error))
     manifest = read_manifest(file)

@@ -38,12 +38,27 @@ BROKEN_OFF = timedelta(hours=6)  # without a write
 PURPOSE = "backup"
 CHUNK = 256 * 1024
 STRETCH = 512 * 1024  # bytes that a backup brings to the disk at once
-PAUSE = 0.02  # seconds between them
-SLICE = 0.002  # seconds of work
-BREATH = 0.0005  # seconds between them
+SLICE = 0.002  # seconds of work between two breaths
 OPERATIONS = 1_000  # of SQLite, after which it is asked how far it is
 
 Progress = Callable[[str, float], None]  # what is being done, and the share of it that is done, 0 to 1
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How a backup gives way to those who write answers.
+
+    Attributes:
+        breath: Seconds for which it stands back after each slice of work.
+        pause: Seconds for which it leaves the disk alone after each stretch.
+    """
+
+    breath: float
+    pause: float
+
+
+GENTLE = Pace(breath=0.0005, pause=0.02)
+HURRIED = Pace(breath=0.0, pause=0.0)
 
 
 class BackupFailed(RuntimeError):
@@ -99,7 +114,11 @@ def manifest_file(backup: Path) -> Path:
 
 
 def back_up(
-    settings: Settings, target: Path | None, now: datetime, progress: Progress = lambda _what, _share: None
+    settings: Settings,
+    target: Path | None,
+    now: datetime,
+    progress: Progress = lambda _what, _share: None,
+    pace: Pace = GENTLE,
 ) -> Path:
     """Write a backup. It appears whole, checked and on the disk, or not at all.
 
@@ -108,6 +127,7 @@ def back_up(
         target: A folder, or the file to write.
         now: The present moment; it names the file.
         progress: Told how far it is.
+        pace: How it gives way to others.
 
     Returns:
         The file.
@@ -138,13 +158,13 @@ def back_up(
         engine = make_engine(settings.database_url)
         try:
             if kind == "sqlite":
-                rows, found, server = from_sqlite(engine, draft, progress)
+                rows, found, server = from_sqlite(engine, draft, progress, pace)
             else:
-                rows, found, server = from_postgres(engine, draft, progress)
+                rows, found, server = from_postgres(engine, draft, progress, pace)
         finally:
             engine.dispose()
         progress("Reading it back", 0.9)
-        breathe = breathing()
+        breathe = breathing(pace)
 
         def seen(share: float) -> None:
             breathe()
@@ -178,7 +198,7 @@ def back_up(
     return file
 
 
-def from_sqlite(engine: Engine, draft: Path, progress: Progress) -> tuple[dict[str, int], str, str]:
+def from_sqlite(engine: Engine, draft: Path, progress: Progress, pace: Pace) -> tuple[dict[str, int], str, str]:
     """Write a snapshot of an SQLite database, and check it."""
     source = sqlite_file(str(engine.url))
     assert source is not None
@@ -187,7 +207,7 @@ def from_sqlite(engine: Engine, draft: Path, progress: Progress) -> tuple[dict[s
     connection = engine.raw_connection()
     try:
         written = 0
-        breathe = breathing()
+        breathe = breathing(pace)
 
         def look() -> None:
             # Brought to the disk bit by bit, with pauses: those who write answers meanwhile wait for the same disk.
@@ -198,7 +218,7 @@ def from_sqlite(engine: Engine, draft: Path, progress: Progress) -> tuple[dict[s
                 if size - written >= STRETCH:
                     written = size
                     sync(draft)
-                    time.sleep(PAUSE)
+                    time.sleep(pace.pause)
                     progress("Writing", 0.7 * min(1.0, size / max(1, expected)))
 
         opened: Any = connection.driver_connection
@@ -213,7 +233,7 @@ def from_sqlite(engine: Engine, draft: Path, progress: Progress) -> tuple[dict[s
     finally:
         connection.close()
     progress("Checking", 0.7)
-    return check_sqlite(draft, breathing())
+    return check_sqlite(draft, breathing(pace))
 
 
 def check_sqlite(file: Path, meanwhile: Callable[[], None] | None = None) -> tuple[dict[str, int], str, str]:
@@ -261,7 +281,7 @@ def reading_file(file: Path) -> Iterator[Engine]:
         engine.dispose()
 
 
-def from_postgres(engine: Engine, draft: Path, progress: Progress) -> tuple[dict[str, int], str, str]:
+def from_postgres(engine: Engine, draft: Path, progress: Progress, pace: Pace) -> tuple[dict[str, int], str, str]:
     """Dump a PostgreSQL database, and count in the snapshot that is dumped."""
     server = postgres.server_version(engine)
     program = postgres.tool("pg_dump", server)
@@ -277,12 +297,12 @@ def from_postgres(engine: Engine, draft: Path, progress: Progress) -> tuple[dict
             postgres.run(
                 [program, "--format=custom", "--no-password", f"--snapshot={snapshot}"],
                 postgres.address(engine.url),
-                slowly(file, lambda written: progress("Writing", 0.9 * min(1.0, written / (size / 5)))),
+                slowly(file, pace, lambda written: progress("Writing", 0.9 * min(1.0, written / (size / 5)))),
             )
     return rows, found, full
 
 
-def breathing() -> Callable[[], None]:
+def breathing(pace: Pace) -> Callable[[], None]:
     """What a backup calls again and again while it works, to stand back for a moment after each slice. The machine lets
     a program run for several milliseconds, however low its priority, while those who write answers wait for a
     processor; so a backup works in shorter slices."""
@@ -291,13 +311,13 @@ def breathing() -> Callable[[], None]:
     def breathe() -> None:
         nonlocal began
         if time.perf_counter() - began >= SLICE:
-            time.sleep(BREATH)
+            time.sleep(pace.breath)
             began = time.perf_counter()
 
     return breathe
 
 
-def slowly(file: BufferedWriter, progress: Callable[[int], None]) -> Callable[[bytes], None]:
+def slowly(file: BufferedWriter, pace: Pace, progress: Callable[[int], None]) -> Callable[[bytes], None]:
     """What takes the bits of a dump, each a slice of work for `pg_dump`, which waits meanwhile."""
     written = synced = 0
 
@@ -305,12 +325,12 @@ def slowly(file: BufferedWriter, progress: Callable[[int], None]) -> Callable[[b
         nonlocal written, synced
         file.write(bit)
         written += len(bit)
-        time.sleep(BREATH)
+        time.sleep(pace.breath)
         if written - synced >= STRETCH:
             synced = written
             file.flush()
             os.fsync(file.fileno())
-            time.sleep(PAUSE)
+            time.sleep(pace.pause)
             progress(written)
 
     return take

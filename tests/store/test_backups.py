@@ -21,6 +21,7 @@ from feedback_loop.responses.models import Answer, ErasedAnswer
 from feedback_loop.settings import Settings
 from feedback_loop.store import postgres
 from feedback_loop.store.backups import (
+    HURRIED,
     BackupFailed,
     back_up,
     backups_in,
@@ -71,6 +72,18 @@ def test_a_backup_is_checked_private_and_holds_no_key(home: Settings) -> None:
     with pytest.raises(BackupFailed, match="overwrites nothing"):
         back_up(home, file, NOW)
     assert sorted(each.name for each in file.parent.iterdir()) == [file.name, f"{file.name}.json"]
+
+
+def test_a_backup_stands_back_for_others_unless_it_is_to_hurry(home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(home)
+    slept: list[float] = []
+    monkeypatch.setattr("feedback_loop.store.backups.time.sleep", slept.append)
+    monkeypatch.setattr("feedback_loop.store.backups.SLICE", 0.0)
+    hurried = back_up(home, None, NOW, pace=HURRIED)
+    assert not any(slept)
+    gentle = back_up(home, None, LATER)
+    assert any(slept)
+    assert read_manifest(hurried).tables == read_manifest(gentle).tables
 
 
 def test_only_the_newest_are_kept_and_nothing_else_is_removed(file_home: Settings) -> None:
