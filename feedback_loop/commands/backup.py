@@ -45,7 +45,8 @@ def backup(target: Path | None, keep: int | None, hurry: bool) -> None:
 
     Beside it a manifest is written, FILE.json, that `restore` needs. The secret key is not in the backup.
     """
-    from feedback_loop.store.backups import GENTLE, HURRIED, BackupFailed, back_up, forget_older, read_manifest
+    from feedback_loop.store.backups import BackupFailed, back_up, forget_older, read_manifest
+    from feedback_loop.store.pace import GENTLE, HURRIED
     from feedback_loop.store.postgres import ToolFailed
 
     give_way()

@@ -17,7 +17,6 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib.metadata import version
-from io import BufferedWriter
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from feedback_loop import tokens
 from feedback_loop.db import make_engine, sqlite_driver, sqlite_file
 from feedback_loop.settings import Settings
 from feedback_loop.store import postgres
+from feedback_loop.store.pace import GENTLE, STRETCH, Pace, breathing, slowly
 from feedback_loop.store.tables import counts, revision
 
 FORMAT = 1
@@ -37,28 +37,9 @@ DRAFT = re.compile(r"\.feedback-loop-\d{8}T\d{6}Z\.(db|dump)(\.json)?\.\d+(-jour
 BROKEN_OFF = timedelta(hours=6)  # without a write
 PURPOSE = "backup"
 CHUNK = 256 * 1024
-STRETCH = 512 * 1024  # bytes that a backup brings to the disk at once
-SLICE = 0.002  # seconds of work between two breaths
 OPERATIONS = 1_000  # of SQLite, after which it is asked how far it is
 
 Progress = Callable[[str, float], None]  # what is being done, and the share of it that is done, 0 to 1
-
-
-@dataclass(frozen=True)
-class Pace:
-    """How a backup gives way to those who write answers.
-
-    Attributes:
-        breath: Seconds for which it stands back after each slice of work.
-        pause: Seconds for which it leaves the disk alone after each stretch.
-    """
-
-    breath: float
-    pause: float
-
-
-GENTLE = Pace(breath=0.0005, pause=0.02)
-HURRIED = Pace(breath=0.0, pause=0.0)
 
 
 class BackupFailed(RuntimeError):
@@ -300,40 +281,6 @@ def from_postgres(engine: Engine, draft: Path, progress: Progress, pace: Pace) -
                 slowly(file, pace, lambda written: progress("Writing", 0.9 * min(1.0, written / (size / 5)))),
             )
     return rows, found, full
-
-
-def breathing(pace: Pace) -> Callable[[], None]:
-    """What a backup calls again and again while it works, to stand back for a moment after each slice. The machine lets
-    a program run for several milliseconds, however low its priority, while those who write answers wait for a
-    processor; so a backup works in shorter slices."""
-    began = time.perf_counter()
-
-    def breathe() -> None:
-        nonlocal began
-        if time.perf_counter() - began >= SLICE:
-            time.sleep(pace.breath)
-            began = time.perf_counter()
-
-    return breathe
-
-
-def slowly(file: BufferedWriter, pace: Pace, progress: Callable[[int], None]) -> Callable[[bytes], None]:
-    """What takes the bits of a dump, each a slice of work for `pg_dump`, which waits meanwhile."""
-    written = synced = 0
-
-    def take(bit: bytes) -> None:
-        nonlocal written, synced
-        file.write(bit)
-        written += len(bit)
-        time.sleep(pace.breath)
-        if written - synced >= STRETCH:
-            synced = written
-            file.flush()
-            os.fsync(file.fileno())
-            time.sleep(pace.pause)
-            progress(written)
-
-    return take
 
 
 def sha256(file: Path, progress: Callable[[float], None] = lambda _share: None) -> str:

@@ -21,7 +21,6 @@ from feedback_loop.responses.models import Answer, ErasedAnswer
 from feedback_loop.settings import Settings
 from feedback_loop.store import postgres
 from feedback_loop.store.backups import (
-    HURRIED,
     BackupFailed,
     back_up,
     backups_in,
@@ -29,6 +28,7 @@ from feedback_loop.store.backups import (
     manifest_file,
     read_manifest,
 )
+from feedback_loop.store.pace import HURRIED
 from feedback_loop.store.presence import InUse, alone, announce, leave
 from feedback_loop.store.replaying import UNKNOWN, Replayed
 from feedback_loop.store.restoring import RestoreFailed, restore
@@ -78,7 +78,7 @@ def test_a_backup_stands_back_for_others_unless_it_is_to_hurry(home: Settings, m
     fill(home)
     slept: list[float] = []
     monkeypatch.setattr("feedback_loop.store.backups.time.sleep", slept.append)
-    monkeypatch.setattr("feedback_loop.store.backups.SLICE", 0.0)
+    monkeypatch.setattr("feedback_loop.store.pace.SLICE", 0.0)
     hurried = back_up(home, None, NOW, pace=HURRIED)
     assert not any(slept)
     gentle = back_up(home, None, LATER)
